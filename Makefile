@@ -1,20 +1,20 @@
-# Every command that a person needs. Prerequisites: Rust (rustup) with a C compiler, Python 3.11 or
-# newer with venv, and make.
+# All commands for developing and deploying. Prerequisites: Rust (rustup) with a C compiler, Python 3.11
+# or later with venv, and make.
 
 .DEFAULT_GOAL := help
 .PHONY: help prerequisites python venv build demo lock test crash attacker soak reliability reliability-functions pace fuzz check deny words page package pictures bench-core \
   functions packed dist archives deploy diff destroy e2e browser bench-functions bench-peers cli book verify-aws
 
-# The continuous integration sets this to --locked; whoever changes dependencies must not.
+# CI sets this to --locked. Leave it empty when you change dependencies.
 LOCKED ?=
 PYTHON ?= python3
 VENV := .venv
-# The dependency groups of pyproject.toml that have a file in requirements/. Each of these marks is
-# written when a group is installed, so that a command installs only the group that it needs, and again
-# only when its file has changed.
+# The dependency groups of pyproject.toml that have a file in requirements/. Installing one of them
+# creates one of the files below. So a target installs only the dependency group that it needs, and
+# installs it again only if its requirements have changed.
 GROUPS := deployed check test dist pictures demo deploy browser lock
-# The tools for `make bench-peers`, and checkov. Each has its own environment, so that its versions do
-# not depend on ours.
+# The tools for `make bench-peers`, and checkov. Each has its own environment, so that its dependencies
+# do not conflict with others.
 PEERS := $(VENV)/peers/.installed
 CHECKOV := $(VENV)/checkov/.installed
 DEMO := $(VENV)/.installed-demo
@@ -25,56 +25,56 @@ RELEASE := $(VENV)/.installed-dist
 DEPLOYED := $(VENV)/.installed-deployed
 BROWSER := $(VENV)/.installed-browser
 PICTURES := $(VENV)/.installed-pictures
-# Processes among which tests/standin, tests/e2e and tests/docs are divided.
+# The number of parallel processes for tests/standin, tests/e2e and tests/docs.
 WORKERS ?= 2
 PYTEST := $(VENV)/bin/python -m pytest -q
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 export CHROMIUM
-# What the functions are deployed to: arm64, which costs less, or x86-64.
+# The architecture of the deployed functions: arm64, which costs less, or x86-64.
 ARCH ?= arm64
-# What runs on this machine, for tests and measurements.
+# The architecture of this computer, for tests and measurements.
 HERE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86-64)
 TARGET := $${CARGO_TARGET_DIR:-$(CURDIR)/target}
 FUNCTIONS := $(notdir $(wildcard functions/*))
-# The whole workspace wherever the AWS SDK is built for tests: with a single package cargo chooses
-# other features for the dependencies, and builds the SDK once more.
+# Tests always build the whole workspace. For a single package, cargo would select other features of the
+# dependencies and build the AWS SDK again.
 WORKSPACE := --workspace $(LOCKED)
 
-help: ## List the commands
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 prerequisites: python
 	@command -v cargo >/dev/null || { \
-	  echo "cargo is missing: install Rust with rustup, from https://rustup.rs" >&2; exit 1; }
+	  echo "cargo not found; install Rust with rustup from https://rustup.rs" >&2; exit 1; }
 	@command -v cc >/dev/null || { \
-	  echo "cc, a C compiler, is missing: it links what Rust compiles (on Debian: apt install gcc libc6-dev)" >&2; exit 1; }
+	  echo "C compiler cc not found; Rust needs it for linking (on Debian: apt install gcc libc6-dev)" >&2; exit 1; }
 
 python:
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "$(PYTHON) is missing, older than 3.11, or lacks venv (on Debian: apt install python3-venv)" >&2; \
+	  echo "$(PYTHON) not found, older than 3.11, or without venv; install it (on Debian: apt install python3-venv)" >&2; \
 	  exit 1; }
 
-# By the real path of $(VENV), which may be a link: pip writes the path of its interpreter into the
-# scripts that it installs.
+# Uses the real path of $(VENV), which may be a symbolic link. pip writes the path of its interpreter
+# into the scripts that it installs.
 $(VENV)/.installed-%: requirements/%.txt | python
-	@echo "Installing the Python packages of the group $* into $(VENV)."
+	@echo "Installing the Python dependency group $* into $(VENV)."
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@cd -P $(VENV) && "$$PWD/bin/python" -m pip install --quiet --disable-pip-version-check \
 	  --require-hashes -r "$(CURDIR)/requirements/$*.txt"
 	@touch $@
 
-# `make deploy` with ready archives and `make destroy` compile nothing.
+# These targets need the Rust toolchain. `make deploy` with prebuilt archives and `make destroy` do not.
 $(DEMO) $(TESTS) $(CHECKS) $(RELEASE) $(DEPLOYED) $(BROWSER) $(PICTURES): | prerequisites
 
 $(VENV)/%/.installed: requirements/%.txt | python
-	@echo "Installing the Python packages of the group $* into $(@D)."
+	@echo "Installing the Python dependency group $* into $(@D)."
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
 	@cd -P $(@D) && "$$PWD/bin/python" -m pip install --quiet --disable-pip-version-check \
 	  --require-hashes -r "$(CURDIR)/requirements/$*.txt"
 	@touch $@
 
-# The largest group comes first, and the others get its versions, but for those with an environment of
-# their own. They stay as they are unless UPGRADE says otherwise.
+# The largest dependency group is first. The others use its versions, except those with their own
+# environment. Versions do not change unless you set UPGRADE.
 lock: $(VENV)/.installed-lock ## Write requirements/ after a change of pyproject.toml; UPGRADE=--upgrade for newer versions
 	@like=; for group in $(GROUPS) peers checkov; do \
 	  case $$group in peers|checkov) like= ;; esac; \
@@ -83,41 +83,42 @@ lock: $(VENV)/.installed-lock ## Write requirements/ after a change of pyproject
 	  like="--constraint requirements/deployed.txt"; \
 	done
 
-venv: $(TESTS) ## Make the Python environment that `make test` needs
+venv: $(TESTS) ## Create the Python environment for `make test`
 
 build: | prerequisites ## Build the functions and the command
 	cargo build $(WORKSPACE)
 
-cli: | prerequisites ## Build the command, in six minutes
+cli: | prerequisites ## Build the command in release mode (6 minutes)
 	cargo build $(WORKSPACE) --release --bin image-steward
 	@echo "Built $(TARGET)/release/image-steward."
 
-# What is distributed does not depend on where it was built: the paths of the registry and of the
-# target directory, which panics name, are replaced.
+# Makes release builds independent of the build directory: replaces the paths of the registry and of the
+# target directory, which panic messages contain.
 REMAPPED = RUSTFLAGS="--remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo --remap-path-prefix=$(TARGET)=/target"
 
-# Only the functions, so that what the command needs beside (single sign-on) is not in them.
-functions: $(DEMO) ## Build the functions for deploying; ARCH=x86-64 or arm64, a quarter of an hour at first
-	@test $(ARCH) = arm64 -o $(ARCH) = x86-64 || { echo "ARCH is \`$(ARCH)\`; write ARCH=arm64 or ARCH=x86-64" >&2; exit 1; }
+# Builds only the function packages, so that features which only the command needs (single sign-on) are not
+# included.
+functions: $(DEMO) ## Build the functions; ARCH=x86-64 or arm64 (15 minutes for the first build)
+	@test $(ARCH) = arm64 -o $(ARCH) = x86-64 || { echo "invalid ARCH \`$(ARCH)\`; use ARCH=arm64 or ARCH=x86-64" >&2; exit 1; }
 	@test $(ARCH) = x86-64 || rustup target list --installed | grep -q aarch64-unknown-linux-gnu || \
 	  rustup target add aarch64-unknown-linux-gnu
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(REMAPPED) cargo lambda build --profile functions --$(ARCH) $(LOCKED) \
 	  $(addprefix -p ,$(FUNCTIONS)) --lambda-dir "$(TARGET)/lambda-$(ARCH)"
 
-packed: $(DEMO) ## Pack the functions that were built, into target/archives; ARCH
+packed: $(DEMO) ## Pack the built functions into target/archives; ARCH
 	@$(VENV)/bin/python infra/dist functions --binaries "$(TARGET)/lambda-$(ARCH)" --arch $(ARCH) --out "$(TARGET)/archives"
 
-# What a release is made of. Both architectures, unless ARCH names one. The command needs glibc 2.17 or
-# newer. The completions and the manual are written by the command for this machine.
+# The files of a release. ARCH selects one architecture; the default is both. The command needs glibc 2.17
+# or later. The command for this computer's architecture writes the completions and the manual.
 ARCHES = $(if $(filter file,$(origin ARCH)),x86-64 arm64,$(ARCH))
 TRIPLE_x86-64 := x86_64-unknown-linux-gnu
 TRIPLE_arm64 := aarch64-unknown-linux-gnu
 CYCLONEDX_VERSION := 0.5.9
 DIST = $(TARGET)/dist
 
-# Alone, not with the workspace: with the features that the command needs, as `cargo install` builds it.
-dist: $(RELEASE) ## Build all that is released into target/dist; ARCH for one architecture; 25 minutes each at first
-	@test -z "$(filter-out x86-64 arm64,$(ARCHES))" || { echo "ARCH is \`$(ARCH)\`; write ARCH=arm64 or ARCH=x86-64" >&2; exit 1; }
+# Builds the package alone and not the workspace, so that it has the same features as with `cargo install`.
+dist: $(RELEASE) ## Build all release files into target/dist; ARCH (25 minutes each for the first build)
+	@test -z "$(filter-out x86-64 arm64,$(ARCHES))" || { echo "invalid ARCH \`$(ARCH)\`; use ARCH=arm64 or ARCH=x86-64" >&2; exit 1; }
 	@$(VENV)/bin/python infra/dist notes >/dev/null
 	@"$(TARGET)/tools/bin/cargo-cyclonedx" cyclonedx --version 2>/dev/null | grep -q " $(CYCLONEDX_VERSION)$$" || { \
 	  echo "Installing cargo-cyclonedx $(CYCLONEDX_VERSION) into $(TARGET)/tools."; \
@@ -133,39 +134,39 @@ dist: $(RELEASE) ## Build all that is released into target/dist; ARCH for one ar
 	@PATH="$(TARGET)/tools/bin:$$PATH" $(VENV)/bin/python infra/dist linux --target "$(TARGET)" --out "$(DIST)" $(ARCHES)
 	@$(VENV)/bin/python infra/dist/check.py "$(DIST)" $(ARCHES)
 
-# Ready archives, those of a release, say: then neither Rust nor a build is needed.
+# A directory with prebuilt archives, for example from a release. Then you need neither Rust nor a build.
 ARCHIVES ?=
-# The command that validates the policy and plans with it.
+# The command that validates the policy and computes a plan with it.
 STEWARD ?= $(if $(ARCHIVES),image-steward,$(TARGET)/debug/image-steward)
-# Named here so that `make deploy STACK=x` reaches the program.
+# Exported so that infra/deploy.py sees variables of the make command line (`make deploy STACK=x`).
 export STACK REGION MODE POLICY PARAMETERS BUCKET TEMPLATE YES
-# Ready archives are deployed for the architecture that the stack has, unless ARCH is said.
+# Prebuilt archives are deployed for the architecture of the stack, unless ARCH is set.
 ASKED = $(if $(filter file,$(origin ARCH)),$(if $(ARCHIVES),,$(ARCH)),$(ARCH))
 DEPLOYING = $(if $(PROFILE),AWS_PROFILE="$(PROFILE)") ARCHIVES="$(or $(ARCHIVES),$(TARGET)/archives)" STEWARD="$(STEWARD)" \
   ARCH="$(ASKED)" $(VENV)/bin/python infra/deploy.py
 
-# Mistakes that can be seen at once are told before the long build.
+# Checks the settings before the long build.
 archives:
 	@test -n "$(ARCHIVES)" || { $(DEPLOYING) check && $(MAKE) functions build && $(MAKE) packed; }
 
-deploy: $(DEPLOY) ## Deploy into an AWS account: BUCKET, POLICY, MODE=plan|apply, STACK, REGION, ARCH, PARAMETERS, ARCHIVES
+deploy: $(DEPLOY) ## Deploy to an AWS account: BUCKET, POLICY, MODE=plan|apply, STACK, REGION, ARCH, PARAMETERS, ARCHIVES
 	@$(MAKE) archives
 	@$(DEPLOYING) deploy
 
-diff: $(DEPLOY) ## Say what `make deploy` would change
+diff: $(DEPLOY) ## Show what `make deploy` would change
 	@$(MAKE) archives
 	@$(DEPLOYING) diff
 
-destroy: $(DEPLOY) ## Take everything of ours out of the account; images and snapshots stay
+destroy: $(DEPLOY) ## Delete the stack and its archives; images and snapshots are not deleted
 	@$(DEPLOYING) destroy
 
-e2e: $(DEPLOYED) $(CHECKOV) ## Deploy into a local AWS, and see it work; eight minutes, and a quarter of an hour to build at first
+e2e: $(DEPLOYED) $(CHECKOV) ## Deploy to a local AWS and test the deployment (8 minutes, and 15 for the first build)
 	cargo build $(WORKSPACE)
 	$(MAKE) dist ARCH=$(HERE)
 	ARCHIVES="$(DIST)" $(PYTEST) tests/infra tests/deployed
 
-browser: $(BROWSER) ## Open the report's page in Chromium, and use it; four minutes
-	@test -n "$(CHROMIUM)" || { echo "Chromium is missing: on Debian, apt install chromium" >&2; exit 1; }
+browser: $(BROWSER) ## Test the HTML report in Chromium (4 minutes)
+	@test -n "$(CHROMIUM)" || { echo "Chromium not found; install it (on Debian: apt install chromium)" >&2; exit 1; }
 	cargo build $(WORKSPACE)
 	$(PYTEST) tests/browser
 
@@ -174,31 +175,32 @@ pictures: $(PICTURES) ## Write docs/pictures: `plan`, `explain` and the report o
 	cargo build $(WORKSPACE)
 	$(VENV)/bin/python demo/pictures.py
 
-bench-functions: $(TESTS) ## Measure size, start, CPU and memory of the functions; five minutes
+bench-functions: $(TESTS) ## Measure size, start time, CPU and memory of the functions (5 minutes)
 	$(MAKE) functions ARCH=$(HERE)
 	$(VENV)/bin/python tests/bench/functions.py --binaries "$(TARGET)/lambda-$(HERE)" --write docs/cost.md
 
-# In the profile of what is released. The example has more dependencies, and gets features that the
-# command does without: two builds.
-bench-peers: $(TESTS) $(PEERS) ## Measure Cloud Custodian, boto3 and image-steward on one account; over an hour, ARGS for less
+# Uses the release profile. Two builds, because the example has more dependencies, and would enable
+# features that the command does not need.
+bench-peers: $(TESTS) $(PEERS) ## Compare Cloud Custodian, boto3 and image-steward on one account; ARGS for a part (over an hour)
 	cargo build $(WORKSPACE) --release --bin image-steward
 	cargo build $(WORKSPACE) --release --example floor
 	$(VENV)/bin/python tests/bench/peers.py --binaries "$(TARGET)/release" --write docs/performance.md $(ARGS)
 
-# PROFILE or AWS_PROFILE, and REGION or AWS_REGION, choose the account; ARGS are the program's options.
+# PROFILE or AWS_PROFILE, and REGION or AWS_REGION, select the account and Region. ARGS are options of the
+# program.
 export PROFILE
-verify-aws: $(DEMO) ## Check on a real AWS account what is assumed about AWS: REGION, PROFILE, YES=1, ARGS; less than 0.01 USD
+verify-aws: $(DEMO) ## Verify assumptions about AWS on a real account: REGION, PROFILE, YES=1, ARGS (less than USD 0.01)
 	@$(VENV)/bin/python tests/verify_aws $(ARGS)
 
-demo: $(DEMO) ## Show the main job on a local AWS account, and check what it did
-	@echo "Building. The first time this takes some minutes: the AWS SDK is large."
+demo: $(DEMO) ## Run image-steward on a local AWS account and check the result
+	@echo "Building. The first build takes some minutes, because the AWS SDK is large."
 	@cargo build --quiet $(WORKSPACE)
 	@$(VENV)/bin/python demo/demo.py
 
-# The random cases of `make test` are the same on every machine: `make soak` looks for new ones.
+# The random cases of `make test` are always the same. `make soak` tries new ones.
 SEEDED := PROPTEST_RNG_SEED=$${PROPTEST_RNG_SEED:-1} STEWARD_SEED=$${STEWARD_SEED:-30000}
 
-test: $(TESTS) ## Run all tests but those of `make e2e` and `make browser`
+test: $(TESTS) ## Run all tests except `make e2e` and `make browser`
 	cargo build $(WORKSPACE)
 	$(SEEDED) cargo test $(WORKSPACE)
 	$(SEEDED) $(MAKE) crash
@@ -209,53 +211,54 @@ test: $(TESTS) ## Run all tests but those of `make e2e` and `make browser`
 	$(PYTEST) tests/verify_aws
 	$(MAKE) reliability-functions
 
-# Optimised, and without the AWS SDK: see the profile in Cargo.toml.
-crash: | prerequisites ## Stop a run after every single call, for 2,000 random fleets and policies
+# Optimized, and without the AWS SDK; see the profile `fast` in Cargo.toml.
+crash: | prerequisites ## Interrupt runs after every call, for 2,000 random fleets and policies
 	STEWARD_CASES=$${STEWARD_CASES:-2000} cargo test -p steward-tests --no-default-features $(LOCKED) \
 	  --profile fast --test properties crash -- --nocapture
 
-soak: ## The same for 20,000 new random cases, and every change to every recorded response
+soak: ## Run `make crash` for 20,000 new cases, and try every change to every recorded response
 	STEWARD_CASES=20000 $(MAKE) crash
 	cargo test $(WORKSPACE) --test mutations -- --ignored
 
-attacker: | prerequisites ## Forge tags, templates and events, and copy with all tags, in 3,000 random accounts; STEWARD_SEED for others
+attacker: | prerequisites ## Forge tags, templates, events and copies in 3,000 random accounts; STEWARD_SEED for others
 	STEWARD_CASES=$${STEWARD_CASES:-3000} STEWARD_SEED=$${STEWARD_SEED:-30000} cargo test -p steward-tests --no-default-features $(LOCKED) \
 	  --profile fast --test properties -- attacker:: copies:: --nocapture
 
-reliability: $(TESTS) ## Inject each fault on each call on the wire; a quarter of an hour
+reliability: $(TESTS) ## Inject every fault into every HTTP call (15 minutes)
 	cargo build $(WORKSPACE)
 	$(VENV)/bin/python tests/reliability/run.py --write docs/reliability.md
 
-reliability-functions: $(TESTS) ## The most important of these faults, on the functions
+reliability-functions: $(TESTS) ## Inject the most important of these faults into the functions
 	cargo build $(WORKSPACE)
 	$(VENV)/bin/python tests/reliability/run.py --functions
 
-pace: $(TESTS) ## Measure 6,000 images against EC2's token buckets, ten times as fast; five minutes
+pace: $(TESTS) ## Measure runs with 6,000 images against EC2's token buckets, 10 times as fast (5 minutes)
 	cargo test $(WORKSPACE) --test pace -- --ignored --nocapture --test-threads=1
 
-# cargo-fuzz asks for a nightly compiler; the stable one knows the same flags if it is let.
+# cargo-fuzz requires a nightly compiler. With RUSTC_BOOTSTRAP, the stable compiler accepts the same flags.
 fuzz: | prerequisites ## Fuzz policies, events and saved inventories, FUZZ_SECONDS each
-	@command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 1; }
+	@command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz not found; run cargo install cargo-fuzz" >&2; exit 1; }
 	@cd fuzz && for target in policy:../examples event:seeds/event inventory:seeds/inventory; do \
 	  corpus=corpus/$${target%%:*} && mkdir -p $$corpus && RUSTC_BOOTSTRAP=1 \
 	  cargo fuzz run -O $${target%%:*} $$corpus $${target#*:} -- \
 	    -max_total_time=$${FUZZ_SECONDS:-600} -max_len=16384 -print_final_stats=1 || exit 1; \
 	done
 
-# Pinned like everything else; two minutes on 2 cores, once.
+# Pinned, like all dependencies. The installation takes two minutes on 2 cores.
 MDBOOK_VERSION := 0.5.4
 MDBOOK = $(TARGET)/tools/bin/mdbook
 BOOK = $(TARGET)/book
 
-# mdBook goes on after a warning, an angle bracket that it takes for a tag, say; here it is an error.
-book: $(TESTS) ## Build the book of docs/, and check its links
+# mdBook only prints a warning, for example for an angle bracket that it parses as a tag. Here, warnings are
+# errors.
+book: $(TESTS) ## Build the book from docs/ and check its links
 	@"$(MDBOOK)" --version 2>/dev/null | grep -qx "mdbook v$(MDBOOK_VERSION)" || { \
 	  echo "Installing mdBook $(MDBOOK_VERSION) into $(TARGET)/tools."; \
 	  CARGO_TARGET_DIR="$(TARGET)/tools/target" cargo install mdbook --version $(MDBOOK_VERSION) --locked --quiet \
 	    --no-default-features --features search --root "$(TARGET)/tools"; }
 	@rm -rf "$(BOOK)"
-	@said=$$("$(MDBOOK)" build docs --dest-dir "$(BOOK)" 2>&1) && ! echo "$$said" | grep -qE '^ *(WARN|ERROR)' || \
-	  { echo "$$said" >&2; exit 1; }
+	@output=$$("$(MDBOOK)" build docs --dest-dir "$(BOOK)" 2>&1) && ! echo "$$output" | grep -qE '^ *(WARN|ERROR)' || \
+	  { echo "$$output" >&2; exit 1; }
 	@$(VENV)/bin/python tests/docs/links.py "$(BOOK)"
 
 # Built once, in three minutes on 2 cores. Only the workflow has the internet access that advisories need.
@@ -282,7 +285,7 @@ PUBLISHED := steward steward-aws steward-eventbridge steward-lambda steward-migr
 package: | prerequisites ## Package the crates that can be published
 	@cargo package $(addprefix -p ,$(PUBLISHED)) --no-verify --allow-dirty --quiet $(LOCKED)
 
-check: $(CHECKS) $(CHECKOV) ## Check format, lints, the core without the AWS SDK, all templates, and the documentation
+check: $(CHECKS) $(CHECKOV) ## Check formatting, lints, the core without the AWS SDK, templates and documentation
 	cargo fmt --all --check
 	cargo clippy $(WORKSPACE) --all-targets -- -D warnings
 	cargo test -p steward $(LOCKED)
@@ -294,5 +297,5 @@ check: $(CHECKS) $(CHECKOV) ## Check format, lints, the core without the AWS SDK
 	cargo build $(WORKSPACE) --bin image-steward
 	$(PYTEST) tests/infra
 
-bench-core: | prerequisites ## Measure the planning of large fleets
+bench-core: | prerequisites ## Measure planning for large fleets
 	cargo bench -p steward --bench plan $(LOCKED)

@@ -1,7 +1,7 @@
-"""What must be true after the demo, read from the account with boto3.
+"""The checks after the demo, which read the account with boto3.
 
-Nothing here relies on what image-steward reports about its own work. These checks are a
-demonstration; tests/e2e, tests/scenarios and the property tests check every rule on its own.
+They do not use the reports of image-steward. They are only a demonstration: tests/e2e, tests/scenarios
+and the property tests check each rule separately.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SHORTEST_WAIT = timedelta(
         for rule in POLICY["rule"]
     )
 )
-# The call, where its answer lists them, and where the state of one is.
+# The call, the list in its response, and the field with the state.
 CAPACITY = (
     ("describe_fleets", "Fleets", "FleetState"),
     (
@@ -36,7 +36,7 @@ CAPACITY = (
     ("describe_spot_instance_requests", "SpotInstanceRequests", "State"),
 )
 ACTIVE = ("submitted", "active", "modifying", "open")
-# Read from EC2 itself. It lists instances too, but terminated ones among them.
+# Types of reference that EC2 reports. It also reports instances, but terminated ones too.
 REFERENCES = (
     "ec2:LaunchTemplate",
     "ssm:Parameter",
@@ -49,7 +49,7 @@ Resources = dict[str, dict[str, Any]]
 
 @dataclass
 class World:
-    """The account at one moment."""
+    """The account at one point in time."""
 
     account_id: str
     images: Resources
@@ -57,12 +57,12 @@ class World:
     recycled: set[str]
     in_use: set[str]
     everything_else: dict[str, Any]
-    """Instances, launch templates, groups, rules …, as the local account records them."""
+    """Instances, launch templates, Auto Scaling groups, rules …, as stored in the local account."""
 
 
 @dataclass
 class Check:
-    """One thing that must be true, in figures, and the resources for which it is not."""
+    """A condition, with numbers, and the resources that violate it."""
 
     what: str
     figures: str
@@ -70,7 +70,7 @@ class Check:
 
     def __str__(self) -> str:
         line = f"{'FAILED' if self.wrong else 'ok':6}  {self.what}: {self.figures}"
-        return line + (f"; wrong: {', '.join(self.wrong)}" if self.wrong else "")
+        return line + (f"; failed for: {', '.join(self.wrong)}" if self.wrong else "")
 
 
 def look(account: Any) -> World:
@@ -93,30 +93,30 @@ def look(account: Any) -> World:
 
 
 def images_in_use(account: Any, images: list[str]) -> set[str]:
-    """Every image whose id is in anything that runs, or that can start an instance."""
+    """All images whose id is in an instance, or in a resource that can launch instances."""
     ec2, scaling = account.client("ec2"), account.client("autoscaling")
     batch = account.client("batch")
     stopped_too = ["pending", "running", "stopping", "stopped"]
     alive = [{"Name": "instance-state-name", "Values": stopped_too}]
-    holders = [
+    references = [
         *_all(ec2, "describe_instances", "Reservations", Filters=alive),
         *_all(scaling, "describe_auto_scaling_groups", "AutoScalingGroups"),
         *_all(scaling, "describe_launch_configurations", "LaunchConfigurations"),
         *_all(batch, "describe_compute_environments", "computeEnvironments"),
     ]
     for call, items, state in CAPACITY:
-        holders += [one for one in _all(ec2, call, items) if one[state] in ACTIVE]
-    asked: dict[str, Any] = {
+        references += [one for one in _all(ec2, call, items) if one[state] in ACTIVE]
+    query: dict[str, Any] = {
         "ResourceTypes": [{"ResourceType": kind} for kind in REFERENCES]
     }
     for start in range(0, len(images), 10):
-        asked["ImageIds"] = images[start : start + 10]
-        holders += _all(ec2, "describe_image_references", "ImageReferences", **asked)
-    return set(re.findall(r"ami-[0-9a-f]+", json.dumps(holders, default=str)))
+        query["ImageIds"] = images[start : start + 10]
+        references += _all(ec2, "describe_image_references", "ImageReferences", **query)
+    return set(re.findall(r"ami-[0-9a-f]+", json.dumps(references, default=str)))
 
 
 def check(before: World, between: World, after: World) -> Iterator[Check]:
-    """Compare the account before the first run with the account after the last one.
+    """Compare the account before the first run and after the last one.
 
     `between` is the account before the last run.
     """
@@ -124,7 +124,7 @@ def check(before: World, between: World, after: World) -> Iterator[Check]:
     gone = before.snapshots.keys() - after.snapshots.keys()
     used = before.in_use & before.images.keys()
     wrong = {one for one in used if not _can_be_launched(after, one)}
-    yield _each("images in use", used, "are there and can be launched", wrong)
+    yield _each("images in use", used, "exist and can be launched", wrong)
 
     spared = {
         one
@@ -133,8 +133,8 @@ def check(before: World, between: World, after: World) -> Iterator[Check]:
         or image["OwnerId"] != before.account_id
         or image.get("DeregistrationProtection", "disabled") != "disabled"
     }
-    what = "images that are opted out, protected, or another account's"
-    yield _each(what, spared, "are there", spared & removed)
+    what = "images that are excluded by tag, protected, or of another account"
+    yield _each(what, spared, "exist", spared & removed)
 
     early = {one for one in removed if not _was_due(before.images[one])}
     yield _each("removed images", removed, "were due", early)
@@ -145,9 +145,9 @@ def check(before: World, between: World, after: World) -> Iterator[Check]:
     yield _each("snapshots of removed images", theirs - needed, "are deleted", left)
 
     what = "snapshots of the remaining images"
-    yield _each(what, needed, "are there", needed & gone)
+    yield _each(what, needed, "exist", needed & gone)
 
-    # What one run marks, only a later run may delete.
+    # A snapshot that one run tags may be deleted only by a later run.
     due = {
         one
         for world in (before, between)
@@ -155,7 +155,7 @@ def check(before: World, between: World, after: World) -> Iterator[Check]:
         if _is_past(_tags(snapshot).get(DELETE_AFTER)) and one not in needed | theirs
     }
     others = gone - theirs - needed
-    words = "whose date had come are deleted, and no others"
+    words = "that were due are deleted, and no others"
     yield _each("snapshots without an image", due, words, due ^ others)
 
     lost = (removed | gone) - after.recycled
@@ -163,7 +163,7 @@ def check(before: World, between: World, after: World) -> Iterator[Check]:
 
     were, are = before.everything_else, after.everything_else
     changed = sorted(kind for kind in were if were[kind] != are[kind])
-    figures = "instances, launch templates, groups, fleets … are as they were"
+    figures = "instances, launch templates, Auto Scaling groups, fleets … are unchanged"
     yield Check("nothing else has changed", figures, changed)
 
 
@@ -173,30 +173,30 @@ def _each(what: str, checked: set[str], words: str, wrong: set[str]) -> Check:
 
 
 def check_restored(after: World, back: World, image: str, kept: str) -> Check:
-    """The image is back with its snapshots, opted out until `kept`; nothing else is."""
+    """The image and its snapshots are restored and excluded until `kept`; nothing else is restored."""
     needed = snapshots_of(back, image)
     came = back.images.keys() - after.images.keys()
     came |= back.snapshots.keys() - after.snapshots.keys()
     wrong = sorted(came - {image, *needed})
     tags = _tags(back.images.get(image, {}))
-    marked = {
+    tagged = {
         one for one in needed if DELETE_AFTER in _tags(back.snapshots.get(one, {}))
     }
-    if not _can_be_launched(back, image) or tags.get(KEEP) != kept or marked:
+    if not _can_be_launched(back, image) or tags.get(KEEP) != kept or tagged:
         wrong.insert(0, image)
     figures = f"{image} with {len(needed)} snapshots, kept until {kept}"
     return Check("restored image", figures, wrong)
 
 
 def snapshots_of(world: World, image: str) -> set[str]:
-    """The snapshots that an image is made of; none for an image that is not there."""
+    """The snapshots of an image, empty if the image does not exist."""
     devices = world.images.get(image, {}).get("BlockDeviceMappings", [])
     ebs = [one["Ebs"] for one in devices if "Ebs" in one]
     return {one["SnapshotId"] for one in ebs if "SnapshotId" in one}
 
 
 def _can_be_launched(world: World, image: str) -> bool:
-    """Available, neither deprecated nor marked as expired, with all its snapshots."""
+    """Whether it is available, neither deprecated nor tagged as expired, with all its snapshots."""
     found = world.images.get(image, {})
     own = found.get("OwnerId") == world.account_id
     return (
@@ -208,15 +208,15 @@ def _can_be_launched(world: World, image: str) -> bool:
 
 
 def _was_due(image: dict[str, Any]) -> bool:
-    """Marked as expired long enough before the demo, or never usable."""
-    marked = _tags(image).get(EXPIRED_AT)
-    return image["State"] == "failed" or _is_past(marked, SHORTEST_WAIT)
+    """Whether it was tagged as expired long enough before the demo, or creating it failed."""
+    expired_at = _tags(image).get(EXPIRED_AT)
+    return image["State"] == "failed" or _is_past(expired_at, SHORTEST_WAIT)
 
 
 def _is_past(text: str | None, by: timedelta = timedelta(0)) -> bool:
     if text is None:
         return False
-    # `delete-after` also says when it was written.
+    # `delete-after` also contains the time of writing.
     time, _, _ = text.partition(" marked ")
     return datetime.fromisoformat(time) <= datetime.now(UTC) - by
 

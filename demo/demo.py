@@ -1,7 +1,7 @@
-"""The main job on a local account: tag, plan, remove, restore, and check.
+"""Runs image-steward on a local AWS account: tags, plans, removes, restores, and checks the result.
 
-`make demo` builds, and then runs this. It exits with 1 if a check fails, and stops everything
-that it started, whatever happens.
+`make demo` builds everything and runs this. The exit code is 1 if a check fails. All processes that it
+starts are stopped in any case.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ POLICY = HERE / "policy.toml"
 REPORT = HERE.parent / "target/demo-report.html"
 FAMILIES = ("golden-x86_64", "golden-arm64", "web-nightly", "ci-runner", "legacy-batch")
 COPIED = {"ManagedBy": "image-steward", "Team": "web", "CostCenter": "4711"}
-# Longer than delete_snapshots_after, and than delete_after of [orphans], in policy.toml.
+# Longer than `delete_snapshots_after` in policy.toml, and longer than `delete_after` in its [orphans].
 AN_HOUR = timedelta(hours=1, minutes=1)
 A_DAY = timedelta(days=1, minutes=1)
-# A step that was taken, or how one ended that was not.
+# The words for a completed step, and for the result of a skipped one.
 WORDS = {
     "rescue": "rescued",
     "expire": "expired",
     "deprecate": "deprecated",
     "disable": "disabled",
     "deregister": "deregistered",
-    "mark_orphan": "marked",
+    "mark_orphan": "tagged for deletion",
     "delete_snapshot": "deleted",
     "tag": "tagged",
-    "in_use": "still in use, so later",
+    "in_use": "still in use",
     "not_reached": "not reached",
 }
 
 
 def main() -> int:
-    """0 when every check holds."""
+    """Return 0 if all checks pass."""
     exit_when_killed()
     with ExitStack() as running:
         say("1. A local AWS account with two years of images")
         account = running.enter_context(Account(make_fleet(datetime.now(UTC))))
         runtime = running.enter_context(Runtime(account))
-        print(f"It listens on {account.url}. Nothing leaves this computer.\n")
+        print(f"It listens on {account.url}. No data leaves this computer.\n")
         new = make_image(account)
         before = look(account)
         print(families(before))
@@ -63,18 +63,18 @@ def main() -> int:
         results.append(plan_only(account, runtime))
         nightly = next(i for i in planned if decisions[i]["rule"] == "web")
         prune(account, runtime, before, stuck=decisions[nightly]["snapshots"][0])
-        say("6. A day later (the demo sets the dates back again), reap-snapshots")
+        say("6. A day later (the demo moves the dates back again): reap-snapshots")
         let_pass(A_DAY, account, before)
         between = look(account)
         reap_orphans(runtime)
         results.append(sweep_again(account, runtime))
-        say("8. The account afterwards")
+        say("8. The account after all runs")
         after = look(account)
         print(families(after))
         golden = min(i for i in planned if decisions[i]["rule"] == "golden")
         kept = f"{datetime.now(UTC) + timedelta(days=30):%Y-%m-%d}"
         restore(account, golden, kept)
-        say("10. Checks, made with boto3 on the account and not from the output above")
+        say("10. Checks, which read the account with boto3 and not the output above")
         results += check(before, between, after)
         results.append(check_restored(after, look(account), golden, kept))
     for result in results:
@@ -85,7 +85,7 @@ def main() -> int:
 
 
 def make_image(account: Account) -> str:
-    """What a pipeline does: create an image of a running instance."""
+    """Create an image from a running instance, like a build pipeline."""
     ec2 = account.client("ec2")
     name = f"web-nightly-{datetime.now(UTC):%Y%m%d}"
     return ec2.create_image(InstanceId=BUILDER, Name=name)["ImageId"]
@@ -93,7 +93,7 @@ def make_image(account: Account) -> str:
 
 def tag(account: Account, runtime: Runtime, new: str) -> Check:
     """Send the event of the new image twice, because EventBridge delivers at least once."""
-    say("2. A new image: its event reaches the function tag-image, twice")
+    say("2. A new image: the function tag-image receives its event, twice")
     start(runtime, "apply")
     event = image_event(new, "available")
     runtime.invoke("tag-image", event)
@@ -111,29 +111,29 @@ def tag(account: Account, runtime: Runtime, new: str) -> Check:
     wrong = [one for one, tags in tagged.items() if not COPIED.items() <= tags.items()]
     if account.fleet() != once:
         wrong.append("the second event changed something")
-    figures = f"{len(tagged)} resources have the tags of their instance"
+    figures = f"{len(tagged)} resources have the tags of the source instance"
     return Check("new image tagged once", figures, wrong)
 
 
 def plan(account: Account) -> dict[str, dict[str, Any]]:
-    """Print what an operator would look at first; the decision about each image."""
+    """Print the commands that an operator would run first. Returns the decision for each image."""
     say("3. image-steward plan")
     arguments = ("plan", "--policy", str(POLICY))
     print(run(account, *arguments), end="")
     planned = json.loads(run(account, *arguments, "--format", "json"))
-    print("\nReferences that nothing seems to use (stale):")
+    print("\nReferences that are probably unused (stale):")
     print(run(account, "stale", *arguments[1:]), end="")
     wanted = next(one for one in planned["decisions"] if one["action"] == "rescue")
-    print("\nThe decision about one image in detail (explain):\n")
+    print("\nThe decision for one image in detail (explain):\n")
     print(run(account, "explain", wanted["image_id"], *arguments[1:]), end="")
     REPORT.parent.mkdir(exist_ok=True)
     run(account, "report", *arguments[1:], "--out", str(REPORT))
-    print(f"\nThe same as an HTML report: {REPORT.relative_to(HERE.parent)}")
+    print(f"\nThe plan as an HTML report: {REPORT.relative_to(HERE.parent)}")
     return {one["image_id"]: one for one in planned["decisions"]}
 
 
 def plan_only(account: Account, runtime: Runtime) -> Check:
-    """Run prune-images without a mode: by default it changes nothing."""
+    """Run prune-images without a mode. The default mode changes nothing."""
     say("4. The scheduled function prune-images, in plan mode")
     start(runtime, None)
     before = account.fleet()
@@ -147,15 +147,15 @@ def plan_only(account: Account, runtime: Runtime) -> Check:
     )
     calls = account.mutating_calls()
     wrong = calls + ([] if account.fleet() == before else ["the account"])
-    figures = f"{len(account.calls())} calls, {len(calls)} of them change anything"
+    figures = f"{len(account.calls())} calls, {len(calls)} of them with changes"
     return Check("plan mode changes nothing", figures, wrong)
 
 
 def prune(account: Account, runtime: Runtime, before: World, stuck: str) -> None:
-    """Run both functions in apply mode while AWS does not delete every snapshot at once.
+    """Run both functions in apply mode, while AWS does not delete every snapshot immediately.
 
-    Each fourth is in use for a moment longer than its image exists, and the call that should
-    delete `stuck` leaves it.
+    One in four is still in use for a moment after its image was deregistered, and the call that
+    deletes `stuck` fails for it.
     """
     say("5. prune-images and reap-snapshots, in apply mode")
     start(runtime, "apply")
@@ -178,7 +178,7 @@ def prune(account: Account, runtime: Runtime, before: World, stuck: str) -> None
     )
     let_pass(AN_HOUR, account, before)
     print(
-        "An hour later (the demo sets the dates in the tags and in the Recycle Bin back):"
+        "An hour later (the demo moves the dates in the tags and in the Recycle Bin back):"
     )
     for sweep in ("first", "second"):
         reaped = runtime.invoke("reap-snapshots", scheduled_event())
@@ -186,27 +186,26 @@ def prune(account: Account, runtime: Runtime, before: World, stuck: str) -> None
 
 
 def let_pass(time: timedelta, account: Account, before: World) -> None:
-    """Set back the dates in the tags of the snapshots that have been marked since `before`, and
-    those of the Recycle Bin."""
+    """Move the dates back, in the Recycle Bin and in the tags of snapshots tagged since `before`."""
     known = {i for i, one in before.snapshots.items() if DELETE_AFTER in str(one)}
     account.set_back(DELETE_AFTER, time, known)
 
 
 def reap_orphans(runtime: Runtime) -> None:
-    """The later run, which deletes what the earlier one has marked."""
+    """Run reap-snapshots again, which deletes the snapshots that the earlier run tagged."""
     reaped = runtime.invoke("reap-snapshots", scheduled_event())
     print(f"reap-snapshots: {counts(reaped['outcome'])}")
 
 
 def restore(account: Account, image: str, kept: str) -> None:
-    """Bring back one of the removed images."""
-    say("9. Somebody needs one of them: image-steward restore")
+    """Restore one of the removed images."""
+    say("9. One of the removed images is needed: image-steward restore")
     print(run(account, "restore", image, "--keep-until", kept), end="")
 
 
 def sweep_again(account: Account, runtime: Runtime) -> Check:
-    """Run everything once more: nothing must be left to do."""
-    say("7. Both functions once more")
+    """Run both functions again, which must change nothing."""
+    say("7. Both functions again")
     before = account.fleet()
     wrong = []
     for name in ("prune-images", "reap-snapshots"):
@@ -219,13 +218,13 @@ def sweep_again(account: Account, runtime: Runtime) -> Check:
 
 
 def start(runtime: Runtime, mode: str | None) -> None:
-    """Start the functions with their settings, as a deployment does."""
+    """Start the functions with the settings of a deployment."""
     for name in FUNCTIONS:
         runtime.start(name, STEWARD_MODE=mode, STEWARD_POLICY=f"file:{POLICY}")
 
 
 def run(account: Account, *arguments: str) -> str:
-    """The standard output of the command."""
+    """Run the command and return its standard output."""
     done = image_steward(account, *arguments)
     if done.returncode:
         sys.exit(
@@ -235,7 +234,7 @@ def run(account: Account, *arguments: str) -> str:
 
 
 def counts(outcome: dict[str, Any]) -> str:
-    """An outcome in a line."""
+    """The number of steps by result, on one line."""
     kinds = Counter(
         one["step"] if one["result"] == "done" else one["result"]
         for one in outcome["steps"]
@@ -245,7 +244,7 @@ def counts(outcome: dict[str, Any]) -> str:
 
 
 def families(world: World) -> str:
-    """A table of the families."""
+    """A table with the images of each family."""
     lines = [
         f"{'FAMILY':14} {'IMAGES':>6} {'IN USE':>7} {'DEPRECATED':>11} {'DISABLED':>9} {'NEWEST':>11} {'OLDEST':>11}"
     ]

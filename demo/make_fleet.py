@@ -1,6 +1,6 @@
-"""The fleet of the demo: two years of four families of images, ending today.
+"""The account of the demo: five families with two years of images, ending today.
 
-Run alone, it prints the fleet as the stand-in loads it.
+Run as a program, it prints the account in the format of the stand-in.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Any
 ACCOUNT = "123456789012"
 OTHER_ACCOUNT = "210987654321"
 BUILDER = "i-0b1dd3a5c0ffee001"
-"""The instance that the demo makes a new image from."""
+"""The instance from which the demo creates a new image."""
 
-# Ages in days. The families grow as such families do: dense at the young end.
+# Ages in days. As in real families, there are more recent images than old ones.
 GOLDEN_X86 = (3, 17, 31, 45, 62, 93, 124, 155, 186, 247, 368, 459, 550, 641, 719)
 GOLDEN_ARM = (3, 17, 31, 45, 62, 93, 124, 155, 186, 247)
 WEB = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 23, 30, 37, 44, 58, 65, 72, 79)
 CI = (2, 9, 16, 25, 33, 40, 50, 61, 75, 90)
 LEGACY = (290, 340, 420, 510, 600, 700, 780, 860)
 
-# How many days ago an earlier sweep found the image expired, and deprecated it.
-MARKED = {
+# How many days ago an earlier sweep found the image expired and deprecated it, by age.
+EXPIRED = {
     "golden-x86_64": {186: 20, 247: 20, 459: 60, 550: 60, 641: 20, 719: 20},
     "golden-arm64": {186: 20, 247: 8},
     "web-nightly": {
@@ -40,7 +40,7 @@ MARKED = {
     "ci-runner": {50: 5, 61: 9, 75: 9, 90: 9},
     "legacy-batch": {420: 40, 510: 40, 600: 40, 700: 40, 780: 40, 860: 40},
 }
-# Those that a sweep has disabled since.
+# The ages of the images that a later sweep disabled.
 DISABLED = {
     "golden-x86_64": (186, 247, 641, 719),
     "golden-arm64": (186,),
@@ -50,7 +50,7 @@ DISABLED = {
 
 
 class Fleet:
-    """Images are named by family and age while the fleet is put together."""
+    """Builds the account. Images are identified by family and age."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now.replace(microsecond=0)
@@ -62,8 +62,8 @@ class Fleet:
         return (self.now - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def due(self, days: float) -> str:
-        """As the tag says that a snapshot may be deleted since so many days."""
-        return f"{self.ago(days)} marked {self.ago(days + 7)}"
+        """The value of `delete-after` for a snapshot that is due since this many days."""
+        return " marked ".join((self.ago(days), self.ago(days + 7)))
 
     def image(self, family: str, age: int) -> str:
         return self.images[family, age]["image_id"]
@@ -77,7 +77,7 @@ class Fleet:
     def add(
         self, family: str, ages: tuple[int, ...], sizes: list[int], **more: Any
     ) -> None:
-        """An image for each age, with a snapshot of each size."""
+        """Add an image for each age, with a snapshot for each size."""
         for age in ages:
             made = self.now - timedelta(days=age)
             name = f"{family}-{made:%Y%m%d}"
@@ -104,8 +104,8 @@ class Fleet:
             )
 
     def steps_of(self, family: str, age: int, image_id: str) -> dict[str, Any]:
-        """What earlier sweeps did to the image, with the tags by which it is taken back."""
-        days = MARKED.get(family, {}).get(age)
+        """The changes of earlier sweeps to the image, with the state tags to undo them."""
+        days = EXPIRED.get(family, {}).get(age)
         if days is None:
             return {}
         tags = {
@@ -123,12 +123,12 @@ class Fleet:
 
 
 def new_id(kind: str, name: str) -> str:
-    """Ids that look like any others, and are the same each time for a name."""
+    """A realistic id, which is always the same for a name."""
     return f"{kind}-0{hashlib.sha256(name.encode()).hexdigest()[:16]}"
 
 
 def make_fleet(now: datetime) -> dict[str, Any]:
-    """The whole account as it is at `now`."""
+    """The whole account at the time `now`."""
     fleet = Fleet(now)
     golden = {"tags": {"Family": "golden", "Team": "platform"}}
     fleet.add("golden-x86_64", GOLDEN_X86, [8], **golden)
@@ -148,17 +148,17 @@ def make_fleet(now: datetime) -> dict[str, Any]:
 
 
 def add_oddities(fleet: Fleet) -> None:
-    """What a rule alone would get wrong."""
+    """Add special cases, in which the keep rules alone would remove too much."""
     images = fleet.images
-    # Two that share a snapshot: one goes and one stays, and so does the snapshot.
+    # Two images share a snapshot. One image is removed and one kept, so the snapshot is kept too.
     images["legacy-batch", 600]["snapshots"].append(
         images["legacy-batch", 340]["snapshots"][0]
     )
-    # Two that share one and both go.
+    # Two images share a snapshot, and both are removed.
     images["ci-runner", 75]["snapshots"] += images["ci-runner", 61]["snapshots"]
     images["ci-runner", 33]["last_launched_at"] = fleet.ago(6)
     images["golden-x86_64", 550]["tags"]["image-steward:keep"] = "audit 2025"
-    # Disabled when the policy still retired shared images, and in use again since.
+    # Disabled while the policy still retired shared images, and in use again.
     restored = images["golden-x86_64", 247]
     saved = f"{restored['image_id']} {OTHER_ACCOUNT}"
     restored["tags"]["image-steward:launch-permissions"] = saved
@@ -174,7 +174,7 @@ def add_oddities(fleet: Fleet) -> None:
 
 
 def add_orphans(fleet: Fleet) -> None:
-    """Snapshots whose images are gone: by a sweep, or by somebody else's hand."""
+    """Add snapshots whose image was deregistered, by a sweep or by somebody else."""
     gone = new_id("ami", "an image that a sweep deregistered")
     fleet.recycled_images.append(
         {
@@ -187,20 +187,20 @@ def add_orphans(fleet: Fleet) -> None:
         "description": f"Created by CreateImage({BUILDER}) for {gone}",
         "volume_id": new_id("vol", "an image that a sweep deregistered"),
     }
-    ledger = {"image-steward:image": gone, "image-steward:delete-after": fleet.due(2)}
-    fleet.snapshot("due", 800, 8, tags=ledger, **made)
-    later = ledger | {"image-steward:delete-after": fleet.due(-5)}
+    state = {"image-steward:image": gone, "image-steward:delete-after": fleet.due(2)}
+    fleet.snapshot("due", 800, 8, tags=state, **made)
+    later = state | {"image-steward:delete-after": fleet.due(-5)}
     fleet.snapshot("with time left", 800, 8, tags=later, **made)
     gone = new_id("ami", "an image that is gone")
     words = f"Created by CreateImage({BUILDER}) for {gone}"
     volume = new_id("vol", "an image that is gone")
     fleet.snapshot("orphan", 810, 8, description=words, volume_id=volume)
-    # Its description says the same, but it has no volume: that may be somebody's copy.
+    # It has the same description, but no volume, so it may be a copy.
     fleet.snapshot("orphan that may be a copy", 805, 8, description=words)
 
 
 def users(fleet: Fleet) -> dict[str, Any]:
-    """What holds images in use, each of its kind."""
+    """Resources that use images, of every kind."""
     golden, arm = "golden-x86_64", "golden-arm64"
 
     def instance(number: int, family: str, age: int, state: str, **tags: str) -> Any:
@@ -234,7 +234,7 @@ def users(fleet: Fleet) -> dict[str, Any]:
             instance(
                 0, golden, 3, "running", Name="builder", Team="web", CostCenter="4711"
             ),
-            # Marked weeks ago, and launched again since.
+            # Its image expired weeks ago, and was launched again.
             instance(1, golden, 247, "running", Name="restored-database"),
             instance(2, "legacy-batch", 510, "stopped", Name="year-end"),
             instance(3, golden, 719, "terminated"),
@@ -242,8 +242,8 @@ def users(fleet: Fleet) -> dict[str, Any]:
             instance(6, "vendor-appliance", 500, "running"),
         ],
         "launch_templates": [
-            # Version 3 is neither $Default (2) nor $Latest (4), and nothing pins it; EC2's own
-            # check of references knows of it.
+            # Version 3 is neither $Default (2) nor $Latest (4), and nothing refers to it. EC2's own
+            # check of references finds it.
             template("web", 2, *web),
             template("batch-arm", 2, fleet.image(arm, 186), fleet.image(arm, 3)),
             template("from-parameter", 1, "resolve:ssm:/golden/stable"),

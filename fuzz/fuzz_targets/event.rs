@@ -1,4 +1,4 @@
-//! An event: understood or not, but never a panic; and the same bytes mean the same.
+//! Fuzzes the event parser: any input returns a trigger without a panic, and always the same one.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

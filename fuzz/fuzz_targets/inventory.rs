@@ -1,5 +1,5 @@
-//! A saved inventory: read or refused with its place; what was read is written and read again the
-//! same; every image gets one decision, and what is in use stays.
+//! Fuzzes saved inventories. An inventory is read, or rejected with an error. Reading what was written
+//! returns the same inventory. Every image gets one decision, and images in use are kept.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -11,14 +11,14 @@ use steward::plan::snapshots::{SnapshotAction, plan_snapshots};
 use steward::plan::{Action, plan};
 use steward::policy::Policy;
 
-/// Eager: it would remove all that may be removed.
+/// A policy that removes everything that may be removed.
 static POLICY: LazyLock<Policy> = LazyLock::new(|| {
     let text = "version = 1\n[[rule]]\nname = \"all\"\ngroup_by = [\"name_prefix\", \"tag:Family\"]\n\
                 keep = { last = 1, within = \"1d\", weekly = 2, launched_within = \"30d\" }\n\
                 retire = { disable_after = \"1d\", deregister_after = \"2d\", delete_snapshots_after = \"0d\" }\n\
                 [safety]\nmax_per_run = 1000\nmax_fraction = 1.0\nmin_references = 0\nshared_images = \"retire\"\n\
                 [orphans]\ndelete_after = \"1d\"\n";
-    Policy::parse(text, "eager").expect("a good policy")
+    Policy::parse(text, "eager").expect("valid policy")
 });
 
 fuzz_target!(|text: &str| {
@@ -29,9 +29,9 @@ fuzz_target!(|text: &str| {
             return;
         }
     };
-    let written = serde_json::to_string(&world).expect("an inventory can be written");
-    assert_eq!(Inventory::from_json(&written).expect("and read again"), world);
-    let now: Timestamp = "2026-11-22T12:00:00Z".parse().expect("a time");
+    let written = serde_json::to_string(&world).expect("inventories can be serialized");
+    assert_eq!(Inventory::from_json(&written).expect("written inventory can be read"), world);
+    let now: Timestamp = "2026-11-22T12:00:00Z".parse().expect("valid time");
     let found = plan(&world, &POLICY, now);
     assert_eq!(found.decisions.len(), world.images.len());
     for decision in &found.decisions {

@@ -1,5 +1,5 @@
-//! A policy document: understood, or refused with a place and a remedy; and whatever it says, what
-//! is in use stays.
+//! Fuzzes policy documents. A policy is read, or rejected with the position and a remedy. With any policy,
+//! images in use are kept.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -12,7 +12,7 @@ use steward::plan::{Action, plan};
 use steward::policy::Policy;
 
 static WORLD: LazyLock<Inventory> = LazyLock::new(|| {
-    Inventory::from_json(include_str!("../seeds/inventory/world.json")).expect("a good inventory")
+    Inventory::from_json(include_str!("../seeds/inventory/world.json")).expect("valid inventory")
 });
 
 fuzz_target!(|text: &str| {
@@ -24,7 +24,7 @@ fuzz_target!(|text: &str| {
             return;
         }
     };
-    let now: Timestamp = "2026-11-22T12:00:00Z".parse().expect("a time");
+    let now: Timestamp = "2026-11-22T12:00:00Z".parse().expect("valid time");
     let found = plan(&WORLD, &policy, now);
     assert_eq!(found.decisions.len(), WORLD.images.len());
     for decision in &found.decisions {

@@ -1,7 +1,6 @@
-"""Packs what is released, from programs that are built already: `make dist` builds, and calls this.
+"""Packs release files from built programs. `make dist` builds the programs and runs this.
 
-It needs nothing but Python, except for bills of materials, which cargo-cyclonedx writes. See
-docs/releasing.md.
+Needs only Python, and cargo-cyclonedx for SBOMs. See docs/releasing.md.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from sbom import write_sboms
 
 
 def pack_linux(target: Path, out: Path, arches: list[str]) -> None:
-    """Everything that `make dist` makes."""
+    """Write all files of `make dist`."""
     shutil.rmtree(out, ignore_errors=True)
     here = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86-64"
     native = target / TRIPLES[here] / "release" / COMMAND
@@ -45,37 +44,37 @@ def pack_linux(target: Path, out: Path, arches: list[str]) -> None:
 
 
 def command_sbom(triple: str, platform: str, out: Path) -> None:
-    """The bill of materials of the command for a platform."""
+    """Write the SBOM of the command for a platform."""
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{COMMAND}-{version()}-{platform}.cdx.json"
     write_sboms([COMMAND], triple, {COMMAND: path})
 
 
 def main() -> None:
-    """Do what the command line says."""
+    """Parse the command line and run the subcommand."""
     parser = argparse.ArgumentParser(prog="infra/dist", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    linux = commands.add_parser("linux", help="all that `make dist` makes")
-    linux.add_argument("--target", type=Path, required=True, help="where cargo builds")
+    linux = commands.add_parser("linux", help="pack all files of `make dist`")
+    linux.add_argument("--target", type=Path, required=True, help="cargo's target directory")
     linux.add_argument("--out", type=Path, required=True)
     linux.add_argument("arches", nargs="+", choices=TRIPLES, metavar="ARCH")
-    packed = commands.add_parser("functions", help="the functions' archives alone")
+    packed = commands.add_parser("functions", help="pack only the functions")
     packed.add_argument("--binaries", type=Path, required=True)
     packed.add_argument("--arch", choices=TRIPLES, required=True)
     packed.add_argument("--out", type=Path, required=True)
-    single = commands.add_parser("command", help="the archive of the command alone")
+    single = commands.add_parser("command", help="pack only the command")
     single.add_argument("--binary", type=Path, required=True)
-    single.add_argument("--native", type=Path, help="the same, for this machine")
-    single.add_argument("--platform", required=True, help="x86_64-macos, for example")
+    single.add_argument("--native", type=Path, help="the command for this computer")
+    single.add_argument("--platform", required=True, help="for example x86_64-macos")
     single.add_argument("--out", type=Path, required=True)
-    bill = commands.add_parser("sbom", help="the command's bill of materials alone")
-    bill.add_argument("--triple", required=True, help="Rust's name of the platform")
+    bill = commands.add_parser("sbom", help="write only the command's SBOM")
+    bill.add_argument("--triple", required=True, help="Rust target triple")
     bill.add_argument("--platform", required=True)
     bill.add_argument("--out", type=Path, required=True)
-    sums = commands.add_parser("sums", help="SHA256SUMS of a directory")
+    sums = commands.add_parser("sums", help="write SHA256SUMS for a directory")
     sums.add_argument("--out", type=Path, required=True)
-    told = commands.add_parser("notes", help="the version's section of the changelog")
-    told.add_argument("--tag", help="fail if it is not the version's")
+    text = commands.add_parser("notes", help="print the version's changelog section")
+    text.add_argument("--tag", help="fail if this tag does not match the version")
     given = parser.parse_args()
     match given.command:
         case "linux":

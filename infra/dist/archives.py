@@ -1,4 +1,4 @@
-"""Archives whose bytes depend only on what is in them."""
+"""Reproducible archives: their bytes depend only on their contents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SHELLS = {
     "powershell": f"_{COMMAND}.ps1",
     "zsh": f"_{COMMAND}",
 }
-# The last is of the chart library in the report, which the command holds.
+# The last license is for the chart library in the HTML report, which is compiled into the command.
 DOCUMENTS = {
     "CHANGELOG.md": "CHANGELOG.md",
     "LICENSE-APACHE": "LICENSE-APACHE",
@@ -32,10 +32,10 @@ DOCUMENTS = {
 }
 TEMPLATES = ("image-steward.yaml", "guardrail.json")
 SUMS = "SHA256SUMS"
-# The earliest time that a zip can hold. A function's archive has no other, so that the same program
-# gives the same archive in every version: nothing is deployed for nothing.
+# The earliest time in the zip format. Archives of functions have this time, so that an unchanged
+# program has the same archive in every version, and is not deployed again.
 OLDEST = datetime(1980, 1, 1, tzinfo=UTC)
-# The mode of a program, and of any other file.
+# The file modes of a program, and of any other file.
 RUNS, READS = 0o755, 0o644
 
 Files = Mapping[str, tuple[int, bytes]]
@@ -43,7 +43,7 @@ Files = Mapping[str, tuple[int, bytes]]
 
 
 def write_tar(path: Path, files: Files, when: datetime) -> None:
-    """A tar.gz without owners and without the name and the time of gzip."""
+    """Write a tar.gz without owners, and without name and time in the gzip header."""
     with (
         path.open("wb") as raw,
         gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed,
@@ -57,7 +57,7 @@ def write_tar(path: Path, files: Files, when: datetime) -> None:
 
 
 def write_zip(path: Path, files: Files, when: datetime) -> None:
-    """A zip as it would be made on a Unix, wherever this runs."""
+    """Write a zip with Unix attributes, on any operating system."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name in sorted(files):
             mode, content = files[name]
@@ -68,29 +68,29 @@ def write_zip(path: Path, files: Files, when: datetime) -> None:
 
 
 def built(path: Path, remedy: str) -> bytes:
-    """What was built, or the reason why it is not there."""
+    """Read a built file. Fails with the remedy if it does not exist."""
     try:
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise SystemExit(f"{path} does not exist: {remedy}") from error
+        raise SystemExit(f"{path} does not exist; {remedy}") from error
 
 
 def _run(*command: str | Path) -> bytes:
     done = subprocess.run(command, capture_output=True, check=False)
     if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip()
-        raise SystemExit(f"`{' '.join(map(str, command))}` failed: {said}")
+        error = done.stderr.decode(errors="replace").strip()
+        raise SystemExit(f"`{' '.join(map(str, command))}` failed: {error}")
     return done.stdout
 
 
 def command_archive(binary: Path, native: Path, platform: str, out: Path) -> Path:
-    """The command with its completions, manual and documents: tar.gz, or zip for Windows.
+    """Pack the command with completions, manual and documents: tar.gz, or zip for Windows.
 
-    `native` is the same command for the machine that this runs on.
+    `native` is the command for this computer.
     """
     top = f"{COMMAND}-{version()}-{platform}"
-    program = built(binary, "build the command first, as `make dist` does")
-    built(native, "build the command for this machine first, as `make dist` does")
+    program = built(binary, "build the command first, for example with `make dist`")
+    built(native, "build the command for this computer first, as `make dist` does")
     files = {f"{top}/{binary.name}": (RUNS, program)}
     for shell, name in SHELLS.items():
         text = _run(native.absolute(), "completions", shell)
@@ -109,7 +109,7 @@ def command_archive(binary: Path, native: Path, platform: str, out: Path) -> Pat
 
 
 def function_archives(binaries: Path, arch: str, out: Path) -> list[Path]:
-    """For each function what Lambda takes: a zip with one program, `bootstrap`."""
+    """Pack each function for Lambda: a zip with one program, `bootstrap`."""
     out.mkdir(parents=True, exist_ok=True)
     paths = []
     for name in FUNCTIONS:
@@ -123,13 +123,13 @@ def function_archives(binaries: Path, arch: str, out: Path) -> list[Path]:
 
 
 def copy_templates(source: Path, out: Path) -> None:
-    """The templates as they are."""
+    """Copy the templates without changes."""
     for name in TEMPLATES:
         (out / name).write_bytes((source / name).read_bytes())
 
 
 def write_sums(out: Path) -> None:
-    """SHA256SUMS over everything else, as `sha256sum --check` reads it."""
+    """Write SHA256SUMS for all other files, in the format of `sha256sum --check`."""
     lines = [
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
         for path in sorted(out.iterdir())

@@ -1,7 +1,7 @@
-"""Checks what `make dist` made: the last step of it, which fails it.
+"""Checks the files of `make dist`, as its last step.
 
-The architecture of each program and the C library it needs, the archives, the bills of materials, and
-the checksums. Needs the packages of the group `dist`.
+Checks the architecture and the C library of each program, the archives, the SBOMs and the checksums.
+Needs the Python packages of the dependency group `dist`.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ from archives import DOCUMENTS, RUNS, SHELLS, SUMS
 from release import COMMAND, FUNCTIONS, LAMBDA, PLATFORMS, ROOT, TRIPLES, version
 
 MACHINES = {"x86-64": "EM_X86_64", "arm64": "EM_AARCH64"}
-# The C library of RHEL 7 and of everything in support, and that of Amazon Linux 2023.
+# The maximum glibc versions. The command runs on RHEL 7 and all distributions that are still supported,
+# the functions on Amazon Linux 2023.
 COMMAND_LIBC, FUNCTION_LIBC = (2, 17), (2, 34)
-# What the C library and the compiler bring on every Linux.
+# Libraries of glibc and of the compiler, which every Linux system has.
 LIBRARIES = {
     f"{name}.so"
     for name in ("libc", "libdl", "libgcc_s", "libm", "libpthread", "librt", "libutil")
@@ -41,13 +42,13 @@ Problems = Iterator[str]
 
 
 def libraries(elf: ELFFile) -> Iterator[str]:
-    """The libraries that a program loads, without their versions."""
+    """The shared libraries of a program, without versions."""
     for tag in elf.get_section_by_name(".dynamic").iter_tags("DT_NEEDED"):
         yield f"{tag.needed.split('.so')[0]}.so"
 
 
 def newest_libc(elf: ELFFile) -> tuple[int, ...]:
-    """The version of glibc that a program needs."""
+    """The glibc version that a program requires."""
     found = [(0,)]
     for section in elf.iter_sections():
         if isinstance(section, GNUVerNeedSection):
@@ -63,17 +64,17 @@ def newest_libc(elf: ELFFile) -> tuple[int, ...]:
 
 
 def places() -> list[str]:
-    """The directories of this machine that Cargo reads from and writes to."""
+    """The local directories that Cargo reads and writes."""
     home = Path.home()
     cargo = os.environ.get("CARGO_HOME") or home / ".cargo"
     target = os.environ.get("CARGO_TARGET_DIR") or "target"
     found = {str(Path(ROOT, one)) for one in ("", home, cargo, target)}
-    # What begins every path: the home of one who has none, in a container say.
+    # Users without a home directory, for example in containers, have `/`, which every path starts with.
     return sorted(found - {"/"})
 
 
 def check_program(content: bytes, arch: str, libc: tuple[int, ...]) -> Problems:
-    """A program must run on its architecture, with this C library or a newer one."""
+    """Check that a program runs on its architecture, with this version of glibc or a later one."""
     try:
         elf = ELFFile(BytesIO(content))
     except ELFError as error:
@@ -91,11 +92,11 @@ def check_program(content: bytes, arch: str, libc: tuple[int, ...]) -> Problems:
                 yield f"needs the library {one}, which not every system has"
     for place in places():
         if f"{place}/".encode() in content:
-            yield f"holds a path of this machine, {place}: see REMAPPED in the Makefile"
+            yield f"contains the local path {place}; see REMAPPED in the Makefile"
 
 
 def check_tar(path: Path, arch: str) -> Problems:
-    """The archive of the command."""
+    """Check the archive of the command."""
     top = path.name.removesuffix(".tar.gz")
     expected = {COMMAND, *DOCUMENTS, f"man/{COMMAND}.1", f"man/{COMMAND}-plan.1"}
     expected |= {f"completions/{name}" for name in SHELLS.values()}
@@ -119,11 +120,11 @@ def check_tar(path: Path, arch: str) -> Problems:
 
 
 def check_function(path: Path, arch: str) -> Problems:
-    """The archive of a function."""
+    """Check the archive of a function."""
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
         if [one.filename for one in entries] != ["bootstrap"]:
-            yield "must hold one file, `bootstrap`"
+            yield "must contain only the file `bootstrap`"
             return
         if entries[0].external_attr >> 16 != 0o100000 | RUNS:
             yield f"`bootstrap` has the mode {entries[0].external_attr >> 16:o}"
@@ -131,20 +132,20 @@ def check_function(path: Path, arch: str) -> Problems:
 
 
 def locked(root: Path = ROOT) -> set[tuple[str, str]]:
-    """The crates of Cargo.lock, with their versions."""
+    """The crates in Cargo.lock, with their versions."""
     lock = tomllib.loads((root / "Cargo.lock").read_text())
     return {(one["name"], one["version"]) for one in lock["package"]}
 
 
 def check_sbom(path: Path, program: str, triple: str) -> Problems:
-    """A valid bill of materials of this program, with the versions of Cargo.lock."""
+    """Check that an SBOM is valid, describes this program, and has the versions of Cargo.lock."""
     text = path.read_text()
     if problem := JsonStrictValidator(SchemaVersion.V1_5).validate_str(text):
         yield f"is not valid CycloneDX: {problem}"
         return
     bom: dict[str, Any] = json.loads(text)
     if bom["metadata"]["component"]["name"] != program:
-        yield f"is of {bom['metadata']['component']['name']}, not of {program}"
+        yield f"describes {bom['metadata']['component']['name']}, not {program}"
     if triple not in json.dumps(bom["metadata"].get("properties", "")):
         yield f"does not name the platform {triple}"
     crates = {
@@ -153,7 +154,7 @@ def check_sbom(path: Path, program: str, triple: str) -> Problems:
         if one["purl"].startswith("pkg:cargo/")
     }
     for name, number in sorted(crates - locked()):
-        yield f"names {name} {number}, which is not in Cargo.lock"
+        yield f"contains {name} {number}, which is not in Cargo.lock"
     names = {name for name, _ in crates}
     wanted = {"steward", "aws-sdk-ec2", "aws-lc-sys", "tokio"}
     wanted.add("aws-sdk-sso" if program == COMMAND else "lambda_runtime")
@@ -161,29 +162,29 @@ def check_sbom(path: Path, program: str, triple: str) -> Problems:
         yield f"lacks {name}"
     unwanted = {"lambda_runtime"} if program == COMMAND else {"aws-sdk-sso", "clap"}
     for name in sorted((unwanted | {"proptest", "syn"}) & names):
-        yield f"names {name}, which {program} does without"
+        yield f"contains {name}, which {program} does not use"
     if "serialNumber" in bom or "file:///tmp" in text or str(ROOT) in text:
-        yield "differs from build to build: it has a serial number or a local path"
+        yield "is not reproducible: it has a serial number or a local path"
 
 
 def check_sums(out: Path) -> Problems:
-    """SHA256SUMS must have every other file, with its checksum."""
+    """Check that SHA256SUMS contains all other files, with the correct checksums."""
     sums = out / SUMS
     if not sums.exists():
         yield f"lacks {SUMS}"
         return
     lines = (line.split("  ", 1) for line in sums.read_text().splitlines())
-    told = {name: digest for digest, name in lines}
+    listed = {name: digest for digest, name in lines}
     files = {one.name for one in out.iterdir()} - {SUMS}
-    for name in sorted(files ^ told.keys()):
+    for name in sorted(files ^ listed.keys()):
         yield f"{name} is in {SUMS} or in the directory, but not in both"
-    for name in sorted(files & told.keys()):
-        if hashlib.sha256((out / name).read_bytes()).hexdigest() != told[name]:
-            yield f"{name} has another checksum than in {SUMS}"
+    for name in sorted(files & listed.keys()):
+        if hashlib.sha256((out / name).read_bytes()).hexdigest() != listed[name]:
+            yield f"{name} has a different checksum than in {SUMS}"
 
 
 def check(out: Path, arches: list[str]) -> Problems:
-    """Everything that is wrong in the directory."""
+    """Find all problems in the directory."""
     for arch in arches:
         checks = {f"{COMMAND}-{version()}-{PLATFORMS[arch]}": (COMMAND, check_tar)}
         for name in FUNCTIONS:
@@ -207,7 +208,7 @@ def check(out: Path, arches: list[str]) -> Problems:
 
 
 def main() -> None:
-    """Print everything that is wrong, and fail if anything is."""
+    """Print all problems, and fail if there are any."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("arches", nargs="+", choices=TRIPLES, metavar="ARCH")

@@ -1,4 +1,4 @@
-"""Which version is released: its number, its notes, and the time that all its files have."""
+"""The version to release: its number, its release notes, and the time of its files."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = ("prune-images", "reap-snapshots", "retire-instance", "tag-image")
 COMMAND = "image-steward"
-# The names of the architectures in the Makefile, in Rust and in the names of the archives.
+# The names of the architectures in the Makefile (keys), in Rust, and in the names of the archives.
 TRIPLES = {
     "x86-64": "x86_64-unknown-linux-gnu",
     "arm64": "aarch64-unknown-linux-gnu",
 }
 PLATFORMS = {"x86-64": "x86_64-linux", "arm64": "aarch64-linux"}
-# Lambda's name of an architecture, which the template puts into the key of an archive.
+# Lambda's names of the architectures, which are part of the archives' S3 keys in the template.
 LAMBDA = {"x86-64": "x86_64", "arm64": "arm64"}
 
 
@@ -37,35 +37,35 @@ def _section(root: Path) -> tuple[str, str]:
     found = re.search(heading + rf"(.*?){end}", text, re.MULTILINE | re.DOTALL)
     if not found or not found[2].strip():
         raise SystemExit(
-            f"CHANGELOG.md has no section for version {number} of Cargo.toml: "
-            f"write `## [{number}] - YYYY-MM-DD` and what has changed"
+            f"CHANGELOG.md has no section for version {number} in Cargo.toml; "
+            f"add `## [{number}] - YYYY-MM-DD` with the changes"
         )
     return found[1], found[2].strip() + "\n"
 
 
 def notes(root: Path = ROOT) -> str:
-    """What the changelog says of this version."""
+    """The section of this version in the changelog."""
     return _section(root)[1]
 
 
 def check_tag(tag: str, root: Path = ROOT) -> None:
-    """Fail if a tag is not that of this version."""
+    """Fail if the tag does not match this version."""
     if tag != f"v{version(root)}":
         raise SystemExit(
-            f"the tag {tag} is not that of version {version(root)} in Cargo.toml: "
-            f"tag v{version(root)}, or change the version"
+            f"the tag {tag} does not match version {version(root)} in Cargo.toml; "
+            f"use the tag v{version(root)}, or change the version"
         )
 
 
 def released_at(root: Path = ROOT) -> datetime:
-    """The time of all files in the archives: SOURCE_DATE_EPOCH, or the day in the changelog.
+    """The time of all files in the archives: SOURCE_DATE_EPOCH, or the date in the changelog.
 
-    Not that of the commit, so that a source archive without a repository gives the same.
+    The time of the commit is not used, so that a source archive without a repository has the same result.
     """
     day, _ = _section(root)
     if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
         if not epoch.isdecimal():
-            raise SystemExit(f"SOURCE_DATE_EPOCH is `{epoch}`: give seconds since 1970")
+            raise SystemExit(f"SOURCE_DATE_EPOCH is `{epoch}`; set it to seconds since 1970")
         return datetime.fromtimestamp(int(epoch), UTC)
     try:
         return datetime.fromisoformat(day).replace(tzinfo=UTC)

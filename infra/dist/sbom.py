@@ -1,7 +1,8 @@
-"""Software bills of materials, in CycloneDX: what is compiled into each program.
+"""Software bills of materials (SBOMs) in CycloneDX format, with the crates in each program.
 
-cargo-cyclonedx describes the crates; it joins the features of the whole workspace, so it names crates
-that a program does without (single sign-on in the functions). `cargo tree` knows which are built.
+cargo-cyclonedx describes the crates. It unifies the features of the whole workspace, so its output
+contains crates that a program does not use (single sign-on in the functions). `cargo tree` lists the
+crates that are compiled.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ from typing import Any
 from release import COMMAND, ROOT, released_at
 
 Crate = tuple[str, str]
-"""Its name and version."""
+"""Name and version."""
 LINE = re.compile(r"(\d+)(\S+) v(\S+)")
 SPEC = "1.5"
 VENDORED = "cli/report/vendor/README.md"
 
 
 def read_tree(lines: Iterable[str]) -> dict[Crate, set[Crate]]:
-    """What each crate depends on, from `cargo tree --prefix depth`."""
+    """The dependencies of each crate, from `cargo tree --prefix depth`."""
     edges: dict[Crate, set[Crate]] = defaultdict(set)
     above: list[Crate] = []
     for line in filter(None, lines):
         found = LINE.match(line)
         if not found:
-            raise SystemExit(f"`cargo tree` printed a line that is no crate: {line}")
+            raise SystemExit(f"unexpected line from `cargo tree`: {line}")
         crate = (found[2], found[3])
         del above[int(found[1]) :]
         if above:
@@ -43,7 +44,7 @@ def read_tree(lines: Iterable[str]) -> dict[Crate, set[Crate]]:
 
 
 def reachable(edges: dict[Crate, set[Crate]], root: Crate) -> set[Crate]:
-    """A crate with all that it depends on."""
+    """A crate with all its direct and transitive dependencies."""
     seen, waiting = {root}, [root]
     while waiting:
         new = edges.get(waiting.pop(), set()) - seen
@@ -53,7 +54,7 @@ def reachable(edges: dict[Crate, set[Crate]], root: Crate) -> set[Crate]:
 
 
 def narrowed(bom: dict[str, Any], crates: set[Crate]) -> dict[str, Any]:
-    """The bill with only these crates."""
+    """The SBOM with only these crates."""
     kept = [one for one in bom["components"] if (one["name"], one["version"]) in crates]
     missing = crates - {(one["name"], one["version"]) for one in kept}
     program = bom["metadata"]["component"]
@@ -72,7 +73,7 @@ def narrowed(bom: dict[str, Any], crates: set[Crate]) -> dict[str, Any]:
 
 
 def bundled(readme: str) -> list[dict[str, Any]]:
-    """The packages in the chart library of the report, from the command that built it."""
+    """The npm packages in the HTML report's chart library, from the command that built it."""
     [line] = [one for one in readme.splitlines() if one.strip().startswith("npm i")]
     packages = [one.rpartition("@") for one in line.split() if "@" in one]
     return [
@@ -108,7 +109,7 @@ def _cargo(directory: Path, *arguments: str) -> str:
 
 
 def write_sboms(packages: Iterable[str], triple: str, outputs: dict[str, Path]) -> None:
-    """A file for each program in `outputs`, which are built together as these packages."""
+    """Write an SBOM for each program in `outputs`. The programs are built together from `packages`."""
     selected = [part for name in packages for part in ("--package", name)]
     tree = _cargo(
         ROOT, "tree", "--locked", *selected, "--edges", "normal,no-proc-macro",
@@ -116,7 +117,7 @@ def write_sboms(packages: Iterable[str], triple: str, outputs: dict[str, Path]) 
     )  # fmt: skip
     edges = read_tree(tree.splitlines())
     with tempfile.TemporaryDirectory() as directory:
-        # It writes beside each manifest.
+        # cargo-cyclonedx writes its output next to each manifest, so it runs in a copy.
         copy = Path(directory).resolve() / "workspace"
         ignored = shutil.ignore_patterns("target", ".*", "docs", "demo", "*.json")
         shutil.copytree(ROOT, copy, ignore=ignored)
@@ -126,7 +127,7 @@ def write_sboms(packages: Iterable[str], triple: str, outputs: dict[str, Path]) 
         )  # fmt: skip
         for name, path in outputs.items():
             [written] = copy.rglob(f"{name}_bin.cdx.json")
-            # No place of this machine: packages of ours are named from the root of the workspace.
+            # Replace local paths: our packages have paths relative to the workspace.
             text = written.read_text().replace(f"path+file://{copy}", "path+file://")
             bom = json.loads(text)
             program = bom["metadata"]["component"]

@@ -1,4 +1,4 @@
-"""A real browser without a window, and pages in it that must stay quiet."""
+"""A headless browser, and pages that must not log errors or make requests."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# WCAG 2 in both of its first revisions, at the levels A and AA.
+# WCAG 2.0 and 2.1, levels A and AA.
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 READY = "performance.getEntriesByName('ready')[0]?.startTime"
 
 
 @dataclass
 class Opened:
-    """A page, and all that it should not have done."""
+    """A page, with everything that it should not have done."""
 
     page: Page
     file: Path
@@ -39,9 +39,10 @@ class Opened:
     requests: list[str] = field(default_factory=list)
 
     def goto(self) -> float:
-        """Opens the page anew, and says how many milliseconds it took to be of use."""
+        """Opens the page again, and returns the milliseconds until it is usable."""
         self.page.goto(self.file.as_uri())
-        # Not wait_for_function: asked again it evaluates a text, which the page's policy forbids.
+        # Not wait_for_function, which evaluates a string on each poll. The page's content security
+        # policy forbids that.
         for _ in range(1000):
             if (ready := self.page.evaluate(READY)) is not None:
                 return ready
@@ -55,13 +56,13 @@ class Opened:
         return self.page.locator(selector).inner_text()
 
     def column(self, number: int, table: str = "#images") -> list[str]:
-        """What the rows that are shown have in that column."""
+        """The cells of the visible rows in that column."""
         return self.texts(
             f"{table} tbody tr:not(.detail) > :nth-child({number}):not(.none)"
         )
 
     def pages(self, table: str = "#images") -> Iterator[None]:
-        """Turns the pages of a table from the first to the last."""
+        """Pages through a table from the first page to the last."""
         following = self.page.locator(f"{table} .pager button", has_text="Next")
         while True:
             yield
@@ -88,7 +89,7 @@ class Opened:
 
 @contextmanager
 def chromium(playwright: Playwright, **wanted: Any) -> Iterator[BrowserContext]:
-    """The browser with a profile that nobody used before."""
+    """The browser with a new profile."""
     with tempfile.TemporaryDirectory() as profile:
         context = playwright.chromium.launch_persistent_context(
             profile,
@@ -105,7 +106,7 @@ def chromium(playwright: Playwright, **wanted: Any) -> Iterator[BrowserContext]:
 
 @contextmanager
 def opened(playwright: Playwright, file: Path, **wanted: Any) -> Iterator[Opened]:
-    """The page of that file. At the end it must have been quiet, and have asked for nothing."""
+    """Opens the file. Fails at the end if the page logged errors or made requests."""
     with chromium(
         playwright, **({"viewport": {"width": 1280, "height": 900}} | wanted)
     ) as context:

@@ -1,4 +1,4 @@
-"""Pages of made-up accounts, opened in a browser for one test each."""
+"""Pages of generated accounts, opened in a browser, one per test."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def playwright() -> Iterator[Playwright]:
 
 @pytest.fixture
 def show(playwright: Playwright, tmp_path: Path) -> Iterator[Open]:
-    """Opens the page of a document; what it must not do is checked when the test ends."""
+    """Opens the page of a document. Forbidden behavior is checked at the end of the test."""
     with ExitStack() as stack:
 
         def show(data: Document, **wanted: Any) -> Opened:

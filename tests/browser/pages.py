@@ -1,4 +1,4 @@
-"""Accounts made from a seed, and the page that the report would be of them."""
+"""Accounts generated from a seed, and the report's page for each."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Document = dict[str, Any]
 
 @cache
 def template() -> tuple[str, dict[str, str]]:
-    """The template, and what stands in place of its placeholders in every page."""
+    """The template, and the values of the placeholders that are the same in every page."""
     page = (REPORT / "page.html").read_text()
     scripts = re.findall(r"\w+\.js", re.search(r"SCRIPT(.*), in this order", page)[1])
     parts = {
@@ -36,7 +36,7 @@ def template() -> tuple[str, dict[str, str]]:
 
 
 def write_page(data: Document, file: Path) -> Path:
-    """The page of this document, filled in one pass as the command does it."""
+    """The page of this document, filled like the command does."""
     page, parts = template()
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace(
         "<", "\\u003c"
@@ -48,7 +48,7 @@ def write_page(data: Document, file: Path) -> Path:
 
 
 class Strings:
-    """The document's table of strings."""
+    """The string table of the document."""
 
     def __init__(self) -> None:
         self.places: dict[str, int] = {}
@@ -62,7 +62,7 @@ def hex_id(prefix: str, dice: random.Random) -> str:
 
 
 def holder(dice: random.Random, strings: Strings) -> list[int | None]:
-    """A reference: kind, ARN, length of its end that is a name, staleness; version, name."""
+    """A reference: kind, ARN, length of the name at its end, staleness; version, name."""
     kind = dice.choice(KINDS)
     instance, template = hex_id("i", dice), hex_id("lt", dice)
     number, group = dice.randint(1, 90), f"{dice.getrandbits(32):08x}"
@@ -83,7 +83,7 @@ def holder(dice: random.Random, strings: Strings) -> list[int | None]:
 def image(
     place: int, family: int, age: float, dice: random.Random, strings: Strings
 ) -> list[Any]:
-    """An image that the newest of its family, its holders or nothing keeps."""
+    """An image that is the newest of its family, has references, or is not kept."""
     rank = place + 1
     made = NOW - int(age * DAY) - dice.randrange(DAY)
     held = dice.random() < 0.35 / (1 + place / 12)
@@ -113,7 +113,8 @@ def image(
 
 
 def share(images: list[list[Any]], dice: random.Random) -> None:
-    """Lets some images share a snapshot: it is counted with the one that stays, else with the oldest."""
+    """Makes some images share a snapshot. It counts for the image that is kept, else for the
+    oldest."""
     for place, newer in enumerate(images[1::2]):
         older = images[2 * place]
         if newer[2] != older[2] or dice.random() > 0.08:
@@ -129,7 +130,7 @@ def share(images: list[list[Any]], dice: random.Random) -> None:
 
 
 def gone_row(dice: random.Random, strings: Strings) -> list[Any]:
-    """A snapshot whose image is gone."""
+    """A snapshot whose image does not exist."""
     action = dice.choice(["keep", "keep", "mark", "delete"])
     at, why = {
         "keep": (NOW + dice.randint(1, 40) * DAY, "not before its date"),
@@ -143,7 +144,8 @@ def gone_row(dice: random.Random, strings: Strings) -> list[Any]:
 
 
 def month(images: list[list[Any]], gone: list[list[Any]]) -> list[list[Any]]:
-    """Every step of the next 31 days under a cap of so many a day; a step comes a week after the one before it."""
+    """All steps of the next 31 days with a cap per day. A step follows a week after the previous
+    one."""
     taken: dict[int, int] = {}
     found: list[list[Any]] = []
     chain = [*STEPS, "delete_snapshots"]
@@ -198,7 +200,7 @@ def summary(
 def projection(
     images: list[list[Any]], gone: list[list[Any]], families: int
 ) -> Document:
-    """Half a year in which the new policy retires more than the old one."""
+    """Half a year in which the new policy retires more images than the old one."""
     left = sum(row[2] or 0 for row in gone)
     weeks = range(27)
     of = [[row for row in images if row[2] == family] for family in range(families)]
@@ -230,7 +232,7 @@ def projection(
 def sample(
     images: int, families: int = 0, seed: int = 1, projected: bool = True
 ) -> Document:
-    """An account with so many images, in so many families."""
+    """An account with this many images, in this many families."""
     dice = random.Random(seed)
     strings = Strings()
     families = families or max(1, min(60, images // 6))
@@ -310,7 +312,7 @@ HOSTILE = [
 
 
 def hostile() -> Document:
-    """Names, families, reasons and ARNs that would like to be something else."""
+    """Names, families, reasons and ARNs that try to be parsed as HTML or script."""
     data = sample(24, families=4)
     for row, text in zip(data["images"], HOSTILE * 2, strict=True):
         row[1] = text

@@ -1,4 +1,4 @@
-"""The page as the command itself writes it, of saved inventories."""
+"""The page that the command writes for saved inventories."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def at(days: float) -> str:
 
 
 def inventory(count: int, families: int, names: list[str] | None = None) -> Document:
-    """An account with so many images, of which one in ten is used."""
+    """An account with this many images, one in ten of which is in use."""
     dice = random.Random(count)
     images: list[Any] = []
     snapshots: list[Any] = []
@@ -83,7 +83,7 @@ def inventory(count: int, families: int, names: list[str] | None = None) -> Docu
 
 
 def report(world: Document, directory: Path, *more: str) -> Path:
-    """The page that the command writes of this world."""
+    """The page that the command writes for this inventory."""
     for name, text in (
         ("policy.toml", POLICY),
         ("other.toml", OTHER),
@@ -133,7 +133,7 @@ def test_a_page_of_the_command_is_small_and_soon_of_use(
     file = report(world, tmp_path, "--days", "28")
     assert file.stat().st_size <= 5_000_000
     with opened(playwright, file) as one:
-        # The median: the machine may be busy for a moment.
+        # The median, because the computer may be busy for a moment.
         assert sorted(one.goto() for _ in range(3))[1] < 1000
         assert one.text("#images .count").startswith(f"{count:,} images")
         used = world["references"][0]

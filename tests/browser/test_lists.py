@@ -1,4 +1,4 @@
-"""The month to come, what is left of images that are gone, and sizes that are not known."""
+"""The next month, snapshots of images that no longer exist, and unknown sizes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from test_report import at_most, total, unsized
 
 
 def month_rows(one: Opened) -> list[tuple[str, str, str, str, str]]:
-    """What the list of single steps has, from its first page to its last."""
+    """The entries of the list of steps, from its first page to its last."""
     steps = one.page.locator("#month .paged").nth(1)
     one.page.evaluate("document.querySelectorAll('#month .paged')[1].id = 'steps'")
     found = []
@@ -210,7 +210,7 @@ def test_gone_images_are_counted_where_no_image_is_left(show: Open) -> None:
 
 
 def unknown_sizes(data: Document) -> Document:
-    """The same with one image kept, one expired and one gone of which no size is known."""
+    """The page with one kept, one expired and one removed image of unknown size."""
     rows = data["images"]
     kept = next(row for row in rows if row[5] == "keep" and row[11])
     going = next(row for row in rows if row[5] == "deregister" and row[11])
@@ -266,7 +266,7 @@ def test_a_shared_snapshot_is_counted_with_another_image(show: Open) -> None:
     assert cell.get_attribute("title") == f"counted with {other[0]}"
     one.page.locator("#images .open").click()
     assert f"its snapshot is counted with {other[0]}" in one.text("#images .detail")
-    # One that has a snapshot of its own too keeps its number.
+    # An image that also has its own snapshot keeps its number.
     shared[11] = 8
     one = show(data)
     one.page.fill("#search", shared[0])

@@ -1,4 +1,4 @@
-"""The page of the report, read by its words: what it says is what the document says."""
+"""The text of the report's page agrees with the document."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HIDDEN = re.compile(
 
 
 def taken(data: Document, decision: str) -> list[str]:
-    """The ids of the images of which that is decided, as the page's filter has it."""
+    """The ids of the images with that decision, as the page's filter shows them."""
     if decision == "in_use":
         return [row[0] for row in data["images"] if row[7]]
     free = decision == "rescue"
@@ -40,7 +40,7 @@ def taken(data: Document, decision: str) -> list[str]:
 
 
 def at_most(gib: float, unknown: int = 0, usd: float = 0.054) -> str:
-    """A bound as the page has it: it is none without what has no known size."""
+    """A bound as the page shows it. It excludes resources of unknown size."""
     cost = gib * usd
     money = "0" if cost == 0 else f"{cost:,.2f}" if cost < 10 else f"{cost:,.0f}"
     plus = f", plus {unknown} snapshot{'s' * (unknown != 1)} of unknown size"
@@ -48,13 +48,13 @@ def at_most(gib: float, unknown: int = 0, usd: float = 0.054) -> str:
 
 
 def unsized(data: Document, actions: set[str] | None = None) -> int:
-    """The snapshots of unknown size of these images, or of all of them."""
+    """The number of snapshots of unknown size of these images, or of all images."""
     images = [row for row in data["images"] if actions is None or row[5] in actions]
     return len({one for row in images if row[11] is None for one in row[12]})
 
 
 def total(data: Document) -> int:
-    """The GiB of all snapshots, whether their image is there or gone."""
+    """The GiB of all snapshots, whether or not their image exists."""
     return sum(row[11] or 0 for row in data["images"]) + sum(
         row[2] or 0 for row in data["gone"]
     )
@@ -92,7 +92,7 @@ def test_says_what_would_happen(show: Open) -> None:
     assert story.startswith(
         f"Of 812 images, {counts['in_use']} are in use, {kept} are kept"
     )
-    # Whatever is said of an image, it is said of it once.
+    # Every statement about an image occurs once.
     first = story.split(".")[0]
     whole, *parts = (int(text) for text in re.findall(r"\d+", first))
     free = sum(row[5] == "rescue" and not row[7] for row in data["images"])
@@ -172,7 +172,7 @@ def test_chart_has_its_numbers(show: Open) -> None:
     plan = data["projection"]
     assert future[-1][1] == f"{plan['gib'][-1]:,}"
     assert future[-1][3] == f"{plan['against_gib'][-1]:,}"
-    # The families and the others are the whole, in each row.
+    # In each row, the families and the others add up to the total.
     for row in texts:
         numbers = [int(cell.replace(",", "")) for cell in row[4:]]
         assert abs(sum(numbers) - int(row[1].replace(",", ""))) <= len(numbers)
@@ -210,7 +210,7 @@ def test_families_are_made_as_they_are_opened(show: Open) -> None:
     assert [row.split(" ")[0] for row in rows.all_text_contents()] == [
         row[0] for row in images
     ]
-    # Why it is kept, or what comes next and when.
+    # Why it is kept, or the next step and its time.
     for text, row in zip(rows.all_text_contents(), images, strict=True):
         assert row[9] is None or f"; next: {row[9].replace('_s', ' its s')} 202" in text
         assert row[7] or data["strings"][row[6][0]] in text
@@ -228,7 +228,7 @@ def test_families_are_made_as_they_are_opened(show: Open) -> None:
 def test_old_images_are_pinned_by_each_resource_once(show: Open) -> None:
     data = sample(300)
     words = data["strings"]
-    # EC2 reports a template of this name without its versions, too.
+    # EC2 also reports a template with this name, without its versions.
     again = next(
         row
         for row in data["images"]
@@ -389,7 +389,7 @@ def test_names_of_other_people_are_inert(show: Open) -> None:
         "{{DATA}}",
     ):
         assert mark in text
-    # What is filled in is never filled again.
+    # Inserted values are not searched for placeholders.
     assert text.count("{{SCRIPT}} {{DATA}}") >= 2
 
 
@@ -409,7 +409,7 @@ def test_policy_of_the_page_forbids_the_network(show: Open) -> None:
     assert sorted(blocked) == ["connect-src", "img-src"]
     assert all("Content Security Policy" in problem for problem in one.problems)
     one.problems.clear()
-    # Chromium tells of requests that it did not let out.
+    # Chromium reports blocked requests.
     one.requests = [
         url for url in one.requests if not url.startswith("http://127.0.0.1:9/")
     ]
@@ -428,7 +428,7 @@ def test_template_and_library() -> None:
     named = re.findall(r"\w+\.js", re.search(r"SCRIPT(.*), in this order", page)[1])
     assert sorted(named) == sorted(file.name for file in REPORT.glob("*.js"))
     for name in ("SCRIPT", "CHARTS", "STYLE"):
-        # Any of these could end the element that it stands in, or keep it from ending.
+        # Any of these could end the enclosing element, or prevent its end.
         assert not re.search(r"</(script|style)|<!--", parts[name], re.IGNORECASE), name
     assert len(parts["CHARTS"]) <= 350 * 1024
     ours = parts["SCRIPT"]

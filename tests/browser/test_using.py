@@ -1,4 +1,4 @@
-"""The page of the report in use: searched, sorted, by keyboard, on paper, small, dark and light."""
+"""Using the report's page: search, sorting, keyboard, print, small screens, dark and light mode."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_search(show: Open) -> None:
 
 
 def sorted_as(values: list[str], number: bool) -> list[str]:
-    """The values of a column as they should stand, what is unknown aside."""
+    """The known values of a column in the expected order."""
     key = (lambda text: float(text.replace(",", ""))) if number else str.lower
     unknown = ("", "unknown", "shared")
     return sorted((one for one in values if one not in unknown), key=key)
@@ -89,7 +89,7 @@ def test_sorts_by_every_column_both_ways(show: Open, column: int) -> None:
         }
     up = sorted_as(shown["ascending"], number)
     assert shown["ascending"][: len(up)] == up
-    # What is unknown comes last both ways.
+    # Unknown values are last in both orders.
     assert shown["descending"][: len(up)] == up[::-1]
 
 
@@ -130,7 +130,8 @@ def test_row_opens(show: Open) -> None:
 
 
 def tab_to(one: Opened, selector: str, most: int = 150) -> None:
-    """Presses Tab until that element has the focus; whatever had it on the way could be seen."""
+    """Presses Tab until that element has the focus. Every element with the focus on the way must be
+    visible."""
     for _ in range(most):
         one.page.keyboard.press("Tab")
         seen = one.page.evaluate(
@@ -171,7 +172,7 @@ def test_everything_by_keyboard(show: Open) -> None:
     page.locator(".family .line").first.wait_for()
     tab_to(one, ".families > .more")
     page.keyboard.press("Enter")
-    # The button may be gone: the focus is on the first of the new families, not lost.
+    # The button may be removed. Then the first of the new families has the focus.
     assert page.evaluate("document.activeElement.closest('.family') !== null")
     tab_to(one, "#search")
     page.keyboard.type("family-000")
@@ -304,7 +305,7 @@ def test_all_columns_fit_a_usual_screen(show: Open) -> None:
         assert table.evaluate(width) == 0, table
 
 
-# What of these does not lie within the screen, or is not shown.
+# The elements that are outside the screen or hidden.
 CUT = """(selector) => [...document.querySelectorAll(selector)].filter((one) => one.textContent.trim()).filter((one) => {
     const box = one.getBoundingClientRect();
     const style = getComputedStyle(one);
@@ -340,7 +341,7 @@ def test_rows_are_cards_on_a_small_screen(show: Open) -> None:
     assert labels == ['"Image"', '"Name"', '"Decision"', '"Reason"', '"Family"']
     for place in (2, 3):  # The decision and the reason.
         assert cells[place].is_visible() and cells[place].text_content()
-    # In place of the head there is a choice; the roles of a table are there for screen readers.
+    # A menu replaces the table head. The table still has its roles for screen readers.
     one.page.get_by_label("Sort by").last.select_option(label="Name, ascending")
     names = one.column(2)
     assert names == sorted(names) and len(names) == 20
@@ -368,7 +369,7 @@ def test_paper(show: Open) -> None:
     for control in ("Previous", "Search id", "Skip to"):
         assert control not in text
     assert "Storage in GiB" in text and "upper bound" in text
-    # On the screen all is as it was.
+    # The screen layout is unchanged.
     assert (one.text("#images .count"), one.column(1)) == before
 
 
@@ -381,6 +382,6 @@ def test_paper_shows_what_the_search_left(show: Open) -> None:
     assert re.findall(r"ami-[0-9a-f]{17}", text[text.rindex("All images") :]) == [
         ids[3]
     ]
-    # So few images are shown in their families, too.
+    # Even so few images are shown in their families.
     assert all(text.count(image) >= 1 for image in ids)
     assert one.page.locator(".family[open]").count() == 0

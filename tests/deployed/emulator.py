@@ -1,6 +1,7 @@
-"""ministack with what its CloudFormation lacks. Run by local_aws.
+"""ministack with features that its CloudFormation lacks. local_aws runs it.
 
-Policies of event buses, which it stores, and enforces none; the concurrency of functions.
+It adds policies of event buses, which ministack stores but does not enforce, and the concurrency of
+functions.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ Properties = dict[str, Any]
 def create(
     logical_id: str, properties: Properties, stack_name: str
 ) -> tuple[str, Properties]:
-    """As PutPermission does with a policy."""
+    """Like PutPermission with a policy."""
     bus, sid = properties["EventBusName"], properties["StatementId"]
     policies = eventbridge._event_bus_policies
     policy = policies.get(bus) or {"Version": "2012-10-17", "Statement": []}
@@ -30,12 +31,12 @@ def create(
 def update(
     physical_id: str, old: Properties, new: Properties, stack_name: str
 ) -> tuple[str, Properties]:
-    """The statement is written over."""
+    """Overwrites the statement."""
     return create(physical_id, new, stack_name)
 
 
 def delete(physical_id: str, properties: Properties) -> None:
-    """As RemovePermission does."""
+    """Like RemovePermission."""
     bus, _, sid = physical_id.partition("|")
     eventbridge._remove_permission({"EventBusName": bus, "StatementId": sid})
 
@@ -50,7 +51,7 @@ _FUNCTION = provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"]
 
 
 def with_concurrency(name: str, properties: Properties) -> None:
-    """As PutFunctionConcurrency does."""
+    """Like PutFunctionConcurrency."""
     if reserved := properties.get("ReservedConcurrentExecutions"):
         given = {"ReservedConcurrentExecutions": int(reserved)}
         lambda_svc._put_function_concurrency(name, given)
@@ -59,7 +60,7 @@ def with_concurrency(name: str, properties: Properties) -> None:
 def create_function(
     logical_id: str, properties: Properties, stack_name: str
 ) -> tuple[str, Properties]:
-    """The function with its concurrency."""
+    """The function with its reserved concurrency."""
     made = _ORIGINAL["create"](logical_id, properties, stack_name)
     with_concurrency(made[0], properties)
     return made

@@ -1,9 +1,9 @@
-"""A local AWS to deploy into: ministack as the control plane, the stand-in as EC2.
+"""A local AWS for deployments: ministack as control plane, the stand-in as EC2.
 
-ministack has CloudFormation, Lambda, EventBridge, Scheduler, SQS, SNS, IAM, logs and
-CloudWatch, and runs the functions as processes of this machine. Its own images are
-too thin, so that EC2 and all else that image-steward reads is the project's stand-in.
-Both listen on 127.0.0.1 only.
+ministack provides CloudFormation, Lambda, EventBridge, Scheduler, SQS, SNS, IAM, logs and
+CloudWatch, and runs the functions as local processes. Its EC2 images lack features, so the
+project's stand-in provides EC2 and everything else that image-steward reads. Both listen only on
+127.0.0.1.
 """
 
 from __future__ import annotations
@@ -35,26 +35,27 @@ from harness import (
 from process import Process, accepts, free_port, wait_for
 
 ACCOUNT = "000000000000"
-"""The account of ministack; the fleets of the stand-in name it as theirs."""
+"""The account of ministack, to which the images in the stand-in belong."""
 STACK = "hygiene"
 SOURCE = "local.ec2"
-"""ministack takes no events of `aws.*`, as AWS would not from anybody but itself."""
+"""ministack rejects events from `aws.*`, like AWS does from everyone else."""
 _KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 BUCKET = "code-eu-central-1"
-# What image-steward reads and changes; everything else is ministack's, the policy too.
+# The services that image-steward reads and changes. ministack provides all others, including the
+# policy.
 _STANDIN = ("EC2", "AUTO_SCALING", "BATCH", "RBIN")
 TEMPLATE = ROOT / "infra/image-steward.yaml"
 
 
 def archives() -> Path:
-    """Where `make dist` puts the archives of the functions: ARCHIVES."""
+    """The directory with the archives of `make dist`: ARCHIVES."""
     if chosen := os.environ.get("ARCHIVES"):
         return Path(chosen)
     raise SystemExit("where are the archives of the functions? Run `make e2e`")
 
 
 class LocalAws:
-    """Both servers, clients for them, and the deploying program."""
+    """Both servers, their clients, and the deployment program."""
 
     def __init__(self) -> None:
         self.account = Account()
@@ -87,7 +88,7 @@ class LocalAws:
         shutil.rmtree(self._home, ignore_errors=True)
 
     def log(self) -> str:
-        """What ministack has said."""
+        """The output of ministack."""
         return self._process.said() + self._process.complained()
 
     def client(self, service: str, region: str = REGION) -> Any:
@@ -102,7 +103,7 @@ class LocalAws:
         )
 
     def adapted(self, template: str) -> str:
-        """The template with what differs here: the source of events, and where AWS is."""
+        """The template with local changes: the source of events, and the endpoints."""
         ours = 'STEWARD_TEMPLATE: "1"'
         variables = self.endpoints() | {"STEWARD_EVENT_SOURCE": SOURCE}
         more = [ours, *(f"{key}: {value}" for key, value in variables.items())]
@@ -115,7 +116,7 @@ class LocalAws:
         return template
 
     def stacks(self) -> dict[str, str]:
-        """The status of every stack that is there."""
+        """The status of every existing stack."""
         found = self.client("cloudformation").describe_stacks()["Stacks"]
         return {
             one["StackName"]: one["StackStatus"]
@@ -124,12 +125,12 @@ class LocalAws:
         }
 
     def endpoints(self) -> dict[str, str]:
-        """The variables that lead a program of AWS's SDKs here."""
+        """The environment variables that direct an AWS SDK to the local AWS."""
         theirs = {f"AWS_ENDPOINT_URL_{name}": self.account.url for name in _STANDIN}
         return {"AWS_ENDPOINT_URL": self.url} | theirs
 
     def make(self, target: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        """Run `make` as a person does, with credentials for here."""
+        """Run `make` like a person, with credentials for the local AWS."""
         words = [f"{key}={value}" for key, value in settings.items()]
         return subprocess.run(
             ["make", "--no-print-directory", target, *words],
@@ -177,7 +178,7 @@ class LocalAws:
         )
 
     def put_event(self, detail_type: str, detail: Mapping[str, Any]) -> None:
-        """Put an event on the default bus, as EC2 or CloudTrail would."""
+        """Put an event on the default bus, like EC2 or CloudTrail."""
         entry = {
             "Source": SOURCE,
             "DetailType": detail_type,
@@ -192,7 +193,7 @@ class LocalAws:
         self.put_event("EC2 AMI State Change", detail | {"ErrorMessage": ""})
 
     def logs(self, function: str) -> list[dict[str, Any]]:
-        """What a function has logged: a JSON object a line, others left out."""
+        """The log of a function: one JSON object per line. Other lines are skipped."""
         logs = self.client("logs")
         group = f"/aws/lambda/{STACK}-{function}"
         lines = []
@@ -207,12 +208,12 @@ class LocalAws:
 
 
 def architecture() -> str:
-    """What Lambda calls this machine."""
+    """Lambda's name of this computer's architecture."""
     return "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
 
 
 def eventually(look: Callable[[], Any], seconds: float = 30, why: str = "") -> Any:
-    """Look until there is something to see."""
+    """Retry until there is a result."""
     until = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < until, why or "it did not happen in time"

@@ -1,4 +1,4 @@
-"""What was deployed does its work: events and schedules come in, the account changes."""
+"""The deployed functions work: events and schedules arrive, and the account changes."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_the_schedule_sweeps(deployed: LocalAws, policy: Any) -> None:
 
 
 def test_owners_hear_of_it_before_the_step(deployed: LocalAws) -> None:
-    """With the date and the tag that stops it; and of refusals."""
+    """Notices contain the date and the tag that excludes the resource. Refusals are sent too."""
     load(
         deployed,
         images=[
@@ -137,7 +137,7 @@ def test_owners_hear_of_it_before_the_step(deployed: LocalAws) -> None:
 
 
 def test_what_people_write_does_not_break_a_notice(deployed: LocalAws) -> None:
-    """Quotes, backslashes and line breaks, in a refusal say."""
+    """Quotes, backslashes and line breaks, for example in a refusal."""
     queue = subscribed(deployed, "reader")
     text = 'the rule "web"\\ of \'a\'\n\tcould <at> not be read: {"no": [1]}'
     detail = {
@@ -159,7 +159,8 @@ def test_what_people_write_does_not_break_a_notice(deployed: LocalAws) -> None:
 
 
 def test_nobody_else_is_heard(deployed: LocalAws) -> None:
-    """An event on the default bus is no notice; the bus of the stack denies all but the roles."""
+    """An event on the default bus is not a notice. The bus of the stack denies all principals
+    except the roles."""
     queue = subscribed(deployed, "sceptic")
     events = deployed.client("events")
     for bus, function in (("default", "forged-outside"), (STACK, "forged-inside")):
@@ -171,7 +172,7 @@ def test_nobody_else_is_heard(deployed: LocalAws) -> None:
             "EventBusName": bus,
         }
         assert events.put_events(Entries=[entry])["FailedEntryCount"] == 0
-    # The emulator enforces no policies, so that the second one arrives; it is the last.
+    # The emulator does not enforce policies, so the second event arrives. It is the last one.
     came: list[str] = []
     inside = lambda: (
         came.extend(texts(deployed, queue))
@@ -194,7 +195,7 @@ def test_nobody_else_is_heard(deployed: LocalAws) -> None:
 
 
 def subscribed(aws: LocalAws, name: str) -> str:
-    """A queue that gets the notices, as a mailbox would."""
+    """A queue that receives the notices, like a mailbox."""
     sns, sqs = aws.client("sns"), aws.client("sqs")
     topics = [one["TopicArn"] for one in sns.list_topics()["Topics"]]
     [topic] = [arn for arn in topics if arn.endswith(f":{STACK}-notices")]
@@ -207,7 +208,7 @@ def subscribed(aws: LocalAws, name: str) -> str:
 
 
 def sweep(aws: LocalAws) -> None:
-    """A sweep of the images, as the schedule begins it."""
+    """An image sweep, as started by the schedule."""
     event = {"source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": {}}
     done = aws.client("lambda").invoke(
         FunctionName=f"{STACK}-prune-images", Payload=json.dumps(event)
@@ -216,7 +217,7 @@ def sweep(aws: LocalAws) -> None:
 
 
 def texts(aws: LocalAws, queue: str, wait: int = 0) -> list[str]:
-    """The next notices, ten at most, for which it waits so many seconds."""
+    """The next notices, at most ten. Waits this many seconds."""
     found = aws.client("sqs").receive_message(
         QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=wait
     )
@@ -224,12 +225,12 @@ def texts(aws: LocalAws, queue: str, wait: int = 0) -> list[str]:
 
 
 def mails(aws: LocalAws, queue: str, word: str) -> str | None:
-    """The first of the next notices that has this word."""
+    """The first of the next notices that contains this word."""
     return next((text for text in texts(aws, queue) if word in text), None)
 
 
 def listen(aws: LocalAws, queue: str) -> None:
-    """Let a queue hear what is told, as a user's rule would."""
+    """Subscribe a queue to the events, like a rule of a user."""
     events, sqs = aws.client("events"), aws.client("sqs")
     bus = {"EventBusName": STACK}
     pattern = '{"source": ["image-steward"]}'
@@ -253,7 +254,7 @@ def metrics(aws: LocalAws, function: str) -> list[dict[str, Any]]:
 
 def test_the_snapshots_of_an_image_deregistered_by_hand_go(deployed: LocalAws) -> None:
     tags = {"image-steward:image": ami(9)}
-    # A copy of a snapshot has no volume, and would be left alone.
+    # A copy of a snapshot has no volume, and would not be changed.
     orphan = {"snapshot_id": snap(9), "tags": tags, "started_at": ago(50)}
     orphan["volume_id"] = "vol-00000000000000009"
     made = f"Created by CreateImage(i-00000000000000001) for {ami(9)}"
@@ -274,8 +275,8 @@ def test_the_snapshots_of_an_image_deregistered_by_hand_go(deployed: LocalAws) -
 def test_what_cannot_be_done_lands_in_the_queue(deployed: LocalAws) -> None:
     load(deployed, images=[{"image_id": ami(7)}])
     deployed.account.switch(deny=["DescribeImages"])
-    # As EventBridge hands events over. The emulator's own rules call functions directly,
-    # past the queue that repeats and gives up.
+    # Delivers events like EventBridge. The emulator's own rules invoke functions directly, without
+    # the queue that retries and fails.
     event = {
         "source": SOURCE,
         "detail-type": "EC2 AMI State Change",

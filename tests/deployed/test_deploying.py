@@ -1,4 +1,4 @@
-"""Deploying itself: again, with mistakes, after half a deployment, and destroying."""
+"""Deployments: repeated, with errors, after a failed first deployment, and destroying."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHARED = '[safety]\nshared_images = "retire"\n'
 
 
 def functions(aws: LocalAws) -> dict[str, Any]:
-    """Every function, with what a new deployment would change."""
+    """All functions, with the fields that a new deployment would change."""
     found = aws.client("lambda").list_functions()["Functions"]
     return {one["FunctionName"]: one for one in found}
 
@@ -45,7 +45,7 @@ def parameters(aws: LocalAws, stack: str) -> dict[str, str]:
 
 
 def refuses(done: Any, *words: str) -> None:
-    """It failed with one line that holds these words, and no traceback."""
+    """It failed with a one-line message that contains these words, and without a traceback."""
     assert done.returncode == 1, done.stdout + done.stderr
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("deploy: "), done.stderr
@@ -91,7 +91,7 @@ def test_everything_is_as_it_was_said(deployed: LocalAws) -> None:
         assert variables["STEWARD_MODE"] == "apply"
         assert variables["STEWARD_POLICY"] == f"ssm:/{STACK}/policy/apply"
         assert variables["STEWARD_EVENT_BUS"] == STACK
-        # AWS returns it without a qualifier too.
+        # AWS also returns it without a qualifier.
         retries = client.get_function_event_invoke_config(
             FunctionName=f"{STACK}-{name}", Qualifier="$LATEST"
         )
@@ -109,7 +109,7 @@ def test_everything_is_as_it_was_said(deployed: LocalAws) -> None:
 @pytest.mark.parametrize(
     ("policy_text", "words"),
     [
-        ("version = 2\n", ["the policy cannot be used", "nothing was changed"]),
+        ("version = 2\n", ["cannot use the policy", "nothing was changed"]),
         (POLICY.replace("keep = { last = 1 }", "keep = {}"), ["nothing was changed"]),
     ],
 )
@@ -139,52 +139,52 @@ def test_mistakes_are_one_line_with_the_remedy(
     place = {"LocationConstraint": "us-west-2"}
     elsewhere.create_bucket(Bucket="elsewhere", CreateBucketConfiguration=place)
     for settings, words in (
-        (good | keys, ["no AWS credentials that work here"]),
+        (good | keys, ["no valid AWS credentials"]),
         (good | {"AWS_REGION": ""}, ["no Region", "REGION="]),
         ({"POLICY": "absent.toml"}, ["No such file", "absent.toml"]),
-        ({"POLICY": str(large)}, ["4096 are possible", "tier Advanced"]),
+        ({"POLICY": str(large)}, ["more than 4096", "an advanced one"]),
         (
             {"POLICY": str(larger)},
-            ["4096 are possible", "in parts", "PolicyParameter="],
+            ["more than 4096", "in parts", "PolicyParameter="],
         ),
         (
             good | {"PARAMETERS": "PolicyParameter=/mine"},
-            ["there are two policies", "POLICY, PolicyText or PolicyParameter"],
+            ["two policies", "POLICY, PolicyText, PolicyParameter"],
         ),
-        ({"PARAMETERS": "PolicyParameter=/a PolicyText=x"}, ["there are two policies"]),
+        ({"PARAMETERS": "PolicyParameter=/a PolicyText=x"}, ["two policies"]),
         ({"PARAMETERS": "PolicyParameter=/secret"}, ["/secret of type String"]),
         ({"PARAMETERS": "PolicyParameter=/secret:1"}, ["no SSM parameter /secret:1"]),
-        (good | {"BUCKET": "s3://absent"}, ["which S3 bucket", "BUCKET=NAME"]),
+        (good | {"BUCKET": "s3://absent"}, ["no S3 bucket", "BUCKET=NAME"]),
         (good | {"PARAMETERS": "RetireInstances=Stop"}, ["RetireInstances"]),
         (good | {"TEMPLATE": "/absent.yaml"}, ["No such file", "/absent.yaml"]),
         (
             good | {"BUCKET": "absent"},
-            ["no bucket absent of yours", "aws s3 mb s3://absent"],
+            ["no bucket absent in this account", "aws s3 mb s3://absent"],
         ),
         (good | {"BUCKET": "elsewhere"}, ["elsewhere is in us-west-2", "aws s3 mb"]),
         (
             {"PARAMETERS": "PolicyParameter=/absent"},
-            ["no SSM parameter /absent of type String", "make it"],
+            ["no SSM parameter /absent of type String", "create it"],
         ),
         (
             {"PARAMETERS": "PolicyParameter=/absent PolicyParts=2"},
             ["no SSM parameter", "/absent/1", "/absent/2"],
         ),
         (good | {"MODE": "yes"}, ["Mode"]),
-        (good | {"PARAMETERS": "LogDays"}, ["each as KEY=VALUE"]),
+        (good | {"PARAMETERS": "LogDays"}, ["is not KEY=VALUE"]),
         (good | {"PARAMETERS": "LogDays='3"}, ["No closing quotation"]),
-        (good | {"PARAMETERS": "LogDay=3"}, ["`LogDay` is none of", "LogDays"]),
-        (good | {"PARAMETERS": "CodePrefix=x"}, ["`CodePrefix` is none of"]),
+        (good | {"PARAMETERS": "LogDay=3"}, ["`LogDay` is not KEY=VALUE", "LogDays"]),
+        (good | {"PARAMETERS": "CodePrefix=x"}, ["`CodePrefix` is not KEY=VALUE"]),
         (good | {"PARAMETERS": "LogDays=2"}, ["LogDays"]),
         (good | {"PARAMETERS": "PruneSchedule=daily"}, ["PruneSchedule"]),
         (good | {"STEWARD": "/absent"}, ["image-steward is not installed", "STEWARD="]),
         (good | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, ["credentials"]),
     ):
         refuses(deployed.deploy(**settings), *words)
-    # What needs no build is told before it.
+    # `check` reports the errors that need no build.
     refuses(
         deployed.deploy("check", **good, BUCKET="absent"),
-        "no bucket absent of yours",
+        "no bucket absent in this account",
     )
     assert deployed.deploy("check", **good).returncode == 0
     assert (functions(deployed), deployed.stacks()) == before
@@ -195,13 +195,13 @@ def test_mistakes_are_one_line_with_the_remedy(
     [
         (lambda path: path.unlink(), ["No such file", "ARCHIVES=DIR"]),
         (lambda path: path.write_bytes(b"?"), ["not a zip file", "ARCHIVES=DIR"]),
-        (lambda path: packed(path, b"#!/bin/sh"), ["is for another machine"]),
+        (lambda path: packed(path, b"#!/bin/sh"), ["is for another platform"]),
         (lambda path: path.write_bytes(damaged(path)), ["ARCHIVES=DIR"]),
         (
             lambda path: packed(path, elf(183 if architecture() == "x86_64" else 62)),
             [f"not for {architecture()}", "use another archive"],
         ),
-        (lambda path: packed(path, elf(8)), ["is for another machine"]),
+        (lambda path: packed(path, elf(8)), ["is for another platform"]),
     ],
 )
 def test_an_archive_that_cannot_run_is_not_deployed(
@@ -222,7 +222,7 @@ def packed(path: Path, binary: bytes) -> None:
 
 
 def damaged(path: Path) -> bytes:
-    """The archive with other bytes in the middle of its one file."""
+    """The archive with other bytes in the middle of its only file."""
     body = bytearray(path.read_bytes())
     body[60:400] = bytes(340)
     return bytes(body)
@@ -233,14 +233,14 @@ def elf(machine: int) -> bytes:
 
 
 def test_apply_mode_asks_who_is_notified(aws: LocalAws, policy: Path) -> None:
-    """By the rules of the template, so that every way to deploy it does."""
+    """The rules of the template require it, so it applies to every way of deploying."""
     new = {"STACK": "quiet", "POLICY": str(policy), "MODE": "apply"}
     roles = "RecycleBin=off RetireInstances=stop"
     topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:ops"
     for notices, words in (
-        ("", ["Who is notified", "NoticeEmail", "NoticeTopicArn"]),
-        ("Notices=off", ["Who is notified"]),
-        (f"NoticeEmail=a@b.example NoticeTopicArn={topic}", ["for both"]),
+        ("", ["needs a recipient", "NoticeEmail", "NoticeTopicArn"]),
+        ("Notices=off", ["needs a recipient"]),
+        (f"NoticeEmail=a@b.example NoticeTopicArn={topic}", ["not both"]),
         ("Notices=none NoticeEmail=a@b.example", ['Notices is "none"']),
         (f"Notices=none NoticeTopicArn={topic}", ['Notices is "none"']),
     ):
@@ -261,15 +261,18 @@ def test_apply_mode_asks_who_is_notified(aws: LocalAws, policy: Path) -> None:
 
 def test_there_is_one_policy(aws: LocalAws, policy: Path) -> None:
     new = {"STACK": "one-policy", "PARAMETERS": "RecycleBin=off"}
-    refuses(aws.deploy(**new), "which policy?", "POLICY=FILE")
+    refuses(aws.deploy(**new), "no policy", "POLICY=FILE")
     cloudformation = aws.client("cloudformation")
     for given, words in (
         ({}, "There is no policy"),
         ({"PolicyText": "a", "PolicyParameter": "/b"}, "There are two policies"),
-        ({"PolicyText": "a", "PolicyParts": "2"}, "PolicyParts needs PolicyParameter"),
+        (
+            {"PolicyText": "a", "PolicyParts": "2"},
+            "PolicyParts above 1 requires PolicyParameter",
+        ),
         (
             {"PolicyParameter": "/a", "PolicyParts": "2"},
-            "PolicyParts needs PolicyDigest",
+            "PolicyParts above 1 requires PolicyDigest",
         ),
     ):
         given = {"CodeBucket": BUCKET, "RecycleBin": "off"} | given
@@ -319,16 +322,16 @@ def test_the_roles_may_do_what_the_policy_says(
     new = {"STACK": "quiet", "POLICY": str(policy), "PARAMETERS": parameters}
     done = aws.deploy("check", MODE="apply", **new)
     if remedy:
-        refuses(done, "for this policy the roles need PARAMETERS=", remedy)
+        refuses(done, "this policy requires PARAMETERS=", remedy)
     else:
         assert done.returncode == 0, done.stderr
     done = aws.deploy("check", MODE="plan", **new)
     assert done.returncode == 0, done.stderr
-    assert ("Warning: for this policy" in done.stdout) == bool(remedy), done.stdout
+    assert ("Warning: this policy" in done.stdout) == bool(remedy), done.stdout
 
 
 def test_a_policy_in_parameters(deployed: LocalAws, policy: Path) -> None:
-    """One parameter, or parts in order; the functions read what is there."""
+    """One parameter, or parts in order. The functions read the current values."""
     ssm = deployed.client("ssm")
     head, rule, rest = POLICY.partition("[[rule]]")
     ssm.put_parameter(Name="/mine/parts/1", Value=head, Type="String")
@@ -342,13 +345,13 @@ def test_a_policy_in_parameters(deployed: LocalAws, policy: Path) -> None:
     assert variables["STEWARD_POLICY"] == "ssm:/mine/parts#2"
     assert parameters(deployed, STACK)["PolicyText"] == ""
     assert "error" not in swept(deployed)
-    # Somebody writes one part only: the mixture is valid, and nobody's policy.
+    # Somebody writes only one part. The mixture is valid, but nobody intended it.
     more = rest.replace("last = 1", "last = 2")
     assert more != rest
     new = {"Type": "String", "Overwrite": True}
     ssm.put_parameter(Name="/mine/parts/2", Value=rule + more, **new)
     assert "PolicyDigest" in swept(deployed)["error"]
-    # What is said is that of the parts as they are now.
+    # The message is about the current parts.
     assert deployed.deploy().returncode == 0
     assert "error" not in swept(deployed)
     assert deployed.deploy(POLICY=str(policy)).returncode == 0
@@ -357,7 +360,7 @@ def test_a_policy_in_parameters(deployed: LocalAws, policy: Path) -> None:
 
 
 def swept(aws: LocalAws) -> dict[str, str]:
-    """How a sweep of the images ended: with an `error`, or without."""
+    """The result of an image sweep: with an `error`, or without."""
     event = {"source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": {}}
     done = aws.client("lambda").invoke(
         FunctionName=f"{STACK}-prune-images", Payload=json.dumps(event)
@@ -369,7 +372,7 @@ def swept(aws: LocalAws) -> dict[str, str]:
 def test_a_policy_that_is_not_valid_does_nothing_and_counts_for_the_alarm(
     deployed: LocalAws,
 ) -> None:
-    """Whoever changes the parameter by hand, past every check."""
+    """Somebody changes the parameter manually, without any checks."""
     deployed.account.load(
         {"account": ACCOUNT, "region": REGION, "images": [{"image_id": "ami-00000007"}]}
     )
@@ -397,7 +400,7 @@ def test_a_policy_that_is_not_valid_does_nothing_and_counts_for_the_alarm(
 
 
 def counted(aws: LocalAws, alarm: dict[str, Any]) -> float:
-    """The sum of the metric that an alarm watches, of the last day."""
+    """The sum of the metric of an alarm over the last day."""
     assert alarm["Statistic"] == "Sum"
     now = datetime.now(UTC)
     found = aws.client("cloudwatch").get_metric_statistics(
@@ -415,7 +418,7 @@ def counted(aws: LocalAws, alarm: dict[str, Any]) -> float:
 def test_another_version_of_the_template_is_refused(
     deployed: LocalAws, policy: Path, tmp_path: Path
 ) -> None:
-    """By the functions of this version, and by this program: nothing is changed."""
+    """Both the functions of this version and this program make no changes."""
     newer = tmp_path / "newer.yaml"
     text = deployed.template.read_text()
     for old in ('STEWARD_TEMPLATE: "1"', 'TemplateVersion: { Value: "1" }'):
@@ -488,14 +491,18 @@ def test_what_is_not_ours_is_not_touched(aws: LocalAws, policy: Path) -> None:
     body = json.dumps({"Resources": queue})
     cloudformation.create_stack(StackName="shop", TemplateBody=body)
     for command in ("deploy", "diff", "destroy"):
-        refuses(aws.deploy(command, **shop), "the stack shop is not ours", "STACK=")
+        refuses(
+            aws.deploy(command, **shop), "shop is another application's stack", "STACK="
+        )
     cloudformation.delete_stack(StackName="shop")
-    # Not by the name of one parameter either.
+    # Nor by the name of a parameter.
     known = {"AlertPolicyParameter": {"Type": "String", "Default": "x"}}
     body = json.dumps({"Resources": queue, "Parameters": known})
     cloudformation.create_stack(StackName="shop", TemplateBody=body)
     for command in ("deploy", "diff", "destroy"):
-        refuses(aws.deploy(command, **shop), "the stack shop is not ours", "STACK=")
+        refuses(
+            aws.deploy(command, **shop), "shop is another application's stack", "STACK="
+        )
     assert aws.client("sqs").get_queue_url(QueueName="orders")
     cloudformation.delete_stack(StackName="shop")
 
@@ -505,7 +512,7 @@ def test_destroying_leaves_nothing_and_touches_no_image(
 ) -> None:
     s3 = deployed.client("s3")
     s3.put_object(Bucket=BUCKET, Key=f"{STACK}/{REGION}/notes", Body=b"mine")
-    refuses(deployed.deploy("destroy", YES=""), "this deletes", "YES=1 confirms it")
+    refuses(deployed.deploy("destroy", YES=""), "this deletes", "confirm with YES=1")
     events = deployed.client("events")
     for rule in events.list_rules(EventBusName=STACK)["Rules"]:
         if rule["Name"] == "listener":
@@ -526,7 +533,7 @@ def test_destroying_leaves_nothing_and_touches_no_image(
     assert left["logGroups"] == []
     roles = deployed.client("iam").list_roles()["Roles"]
     assert [one["RoleName"] for one in roles if STACK in one["RoleName"]] == []
-    # What somebody else has put there stays.
+    # Objects of others in the bucket remain.
     objects = deployed.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=f"{STACK}/")
     assert [one["Key"] for one in objects["Contents"]] == [f"{STACK}/{REGION}/notes"]
     named = deployed.client("ssm").describe_parameters()["Parameters"]
@@ -552,7 +559,7 @@ def test_destroying_leaves_nothing_and_touches_no_image(
 
 
 def test_the_roles_know_the_prefix_of_the_policy(aws: LocalAws, tmp_path: Path) -> None:
-    """Of one in JSON, whatever its file is named."""
+    """A JSON policy, whatever the name of its file is."""
     rule = {"name": "web", "match": {"name": "web-*"}, "keep": {"last": 1}}
     document = {"version": 1, "rule": [rule], "tagging": {"prefix": "corp/images:"}}
     policy = tmp_path / "policy"
@@ -574,7 +581,7 @@ def test_the_roles_know_the_prefix_of_the_policy(aws: LocalAws, tmp_path: Path) 
 def test_a_first_attempt_that_failed_is_cleared_away(
     aws: LocalAws, policy: Path
 ) -> None:
-    """A bus of the same name is in the way: CloudFormation takes everything back."""
+    """A bus with the same name already exists, so CloudFormation rolls back."""
     other = {"STACK": "other", "POLICY": str(policy)}
     other["PARAMETERS"] = "RecycleBin=off RetireInstances=stop"
     aws.client("events").create_event_bus(Name="other")
@@ -590,7 +597,7 @@ def test_a_first_attempt_that_failed_is_cleared_away(
 
 
 def test_a_region_without_a_service_is_named(aws: LocalAws, policy: Path) -> None:
-    """The emulator does not know Recycle Bin rules, as a Region may not know schedules."""
+    """The emulator does not support Recycle Bin rules, as a Region may not support schedules."""
     new = {"STACK": "far", "POLICY": str(policy), "PARAMETERS": "RetireInstances=stop"}
     words = ["Unrecognized resource types: [AWS::Rbin::Rule]", "choose another Region"]
     refuses(aws.deploy(**new), *words)
@@ -598,7 +605,7 @@ def test_a_region_without_a_service_is_named(aws: LocalAws, policy: Path) -> Non
 
 
 def test_make_runs_it_with_ready_archives(aws: LocalAws, policy: Path) -> None:
-    """Without cargo: nothing is built."""
+    """Without cargo, because nothing is built."""
     given = {"POLICY": str(policy), "STACK": "made", "ARCHIVES": str(archives())}
     done = aws.make("deploy", **given, PARAMETERS="RecycleBin=off RetireInstances=stop")
     assert done.returncode == 0, done.stdout + done.stderr

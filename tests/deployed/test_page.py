@@ -1,4 +1,4 @@
-"""The AWS CLI commands of docs/deployment.md, run one after the other as they are written."""
+"""The AWS CLI commands in docs/deployment.md, run in order as written."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from local_aws import LocalAws
 PAGE = ROOT / "docs/deployment.md"
 SECTIONS = ("Deploy with the AWS CLI", "Store the policy", "Delete the deployment")
 NAME = "image-steward"
-# The emulator does not know Recycle Bin rules.
+# The emulator does not support Recycle Bin rules.
 OVERRIDES = "--parameter-overrides "
 ADAPTED = f"{OVERRIDES}RecycleBin=off "
 
 
 @pytest.fixture(scope="module")
 def fresh() -> Iterator[LocalAws]:
-    """A local AWS of its own: the page begins with nothing."""
+    """A separate, empty local AWS, which the page requires."""
     with LocalAws() as found:
         yield found
 
 
 @pytest.fixture
 def release(fresh: LocalAws, tmp_path: Path) -> Path:
-    """The directory in which the page runs its commands. No function is called here."""
+    """The directory in which the page's commands run. No function is invoked here."""
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("bootstrap", "#!/bin/false\n")
@@ -54,7 +54,7 @@ def release(fresh: LocalAws, tmp_path: Path) -> Path:
     saved = str(ROOT / "tests/docs/fixture.json")
     done = image_steward(NOWHERE, "init", "--inventory", saved, "--out", str(draft))
     assert done.returncode in (0, 3), done.stderr
-    # As the page advises for a draft that is too long for one parameter.
+    # As the page recommends for a draft that is too long for one parameter.
     lines = draft.read_text().splitlines(keepends=True)
     policy = "".join(line for line in lines if not line.startswith("#"))
     assert 4096 < len(policy.encode()) <= 8192 < len("".join(lines).encode())
@@ -63,14 +63,14 @@ def release(fresh: LocalAws, tmp_path: Path) -> Path:
 
 
 def variables(aws: LocalAws) -> dict[str, str]:
-    """How the function that removes images is set."""
+    """The configuration of the function that removes images."""
     function = f"{NAME}-prune-images"
     found = aws.client("lambda").get_function_configuration(FunctionName=function)
     return found["Environment"]["Variables"]
 
 
 def stored(aws: LocalAws, *names: str) -> str:
-    """The text of a policy in these parameters."""
+    """The policy in these parameters."""
     client = aws.client("ssm")
     found = [client.get_parameter(Name=name)["Parameter"] for name in names]
     assert all(len(one["Value"].encode()) <= 8192 for one in found)
@@ -78,7 +78,7 @@ def stored(aws: LocalAws, *names: str) -> str:
 
 
 def parameters(aws: LocalAws) -> dict[str, str]:
-    """What the stack was deployed with."""
+    """The parameters of the stack."""
     client = aws.client("cloudformation")
     [found] = client.describe_stacks(StackName=NAME)["Stacks"]
     return {one["ParameterKey"]: one["ParameterValue"] for one in found["Parameters"]}
@@ -99,7 +99,7 @@ def test_the_page_from_the_first_command_to_the_last(
     for command in console_commands(PAGE, *SECTIONS):
         assert command.startswith(("aws ", "split ")), command
         if "put-parameter" in command:
-            # Without it, Parameter Store takes 4 KB.
+            # Without it, the limit of Parameter Store is 4 KB.
             assert "--tier Intelligent-Tiering" in command
         if command.startswith("aws cloudformation deploy"):
             assert command.count(OVERRIDES) == 1, command
@@ -107,7 +107,7 @@ def test_the_page_from_the_first_command_to_the_last(
             time.sleep(1)
             command = command.replace(OVERRIDES, ADAPTED)
         if "delete-stack" in command:
-            # As the last deployment left it.
+            # As left by the last deployment.
             assert variables(fresh)["STEWARD_POLICY"] == "ssm:/image-policies/2027-01#2"
         done = shell(command, release, environment, 300)
         why = f"{command}\n{done.stdout}{done.stderr}\n{fresh.log()[-2000:]}"
@@ -120,7 +120,7 @@ def test_the_page_from_the_first_command_to_the_last(
             text = (release / "small.toml").read_text().rstrip("\n")
             assert stored(fresh, f"/{NAME}/policy/apply") == text
         if "CodePrefix=" in command:
-            # The emulator accepts code that is not there.
+            # The emulator accepts code that does not exist.
             given = parameters(fresh)
             there = fresh.client("s3").list_objects_v2(Bucket=given["CodeBucket"])
             keys = {one["Key"] for one in there["Contents"]}
@@ -137,7 +137,7 @@ def test_the_page_from_the_first_command_to_the_last(
         "ssm:/image-policies/2027-01#2",
     ]
     assert deployed[-1]["STEWARD_POLICY_DIGEST"].startswith("sha256:")
-    # Those of the user are there after the stack is gone.
+    # The user's own resources still exist after the stack is deleted.
     policy = (release / "policy.toml").read_text()
     assert stored(fresh, "/image-policies/first") == policy
     assert (

@@ -1,4 +1,4 @@
-"""ARNs of what refers to images, as an inventory has them."""
+"""ARNs of resources that refer to images, as in an inventory."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ FORMS = {
 
 
 def arn(kind: str, name: str) -> str:
-    """The ARN of the resource of that kind and name."""
+    """The ARN of the resource with this kind and name."""
     return FORMS[kind].format(name=name)

@@ -1,4 +1,4 @@
-"""The pages of the book and the README, and what stands in them: blocks and sentences."""
+"""The pages of the book and the README, with their blocks and sentences."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ A_RULE = '[[rule]]\nname = "any"\nkeep = { last = 1 }\n'
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block, and what is said between it and the next policy."""
+    """A fenced block, and the text between it and the next policy."""
 
     page: str
     line: int
@@ -33,12 +33,12 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """The README and every page of the book."""
+    """The README and all pages of the book."""
     return [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 
 
 def blocks(*languages: str) -> list[Block]:
-    """Every block in these languages, in order."""
+    """All blocks in these languages, in order."""
     return [
         one for page in pages() for one in _blocks(page) if one.language in languages
     ]
@@ -60,7 +60,7 @@ def _blocks(page: Path) -> Iterator[Block]:
 
 
 def policy(text: str) -> str:
-    """The block as a whole policy: a part of one is completed with what it does not say."""
+    """The block as a complete policy. Missing parts are added to a fragment."""
     told = tomllib.loads(text)
     if "version" in told:
         return text
@@ -71,12 +71,12 @@ def policy(text: str) -> str:
 
 
 def is_whole(text: str) -> bool:
-    """Whether the block is a policy as it stands."""
+    """Whether the block is a policy without additions."""
     return "version" in tomllib.loads(text)
 
 
 def schema_paths(schema: dict[str, Any]) -> set[str]:
-    """Every key of the document, such as `rule.keep.last`; `not` holds what `match` does."""
+    """All keys of the document, such as `rule.keep.last`. `not` has the same keys as `match`."""
     return set(_paths(schema, schema, ""))
 
 
@@ -89,7 +89,7 @@ def _paths(node: dict[str, Any], root: dict[str, Any], prefix: str) -> Iterator[
 
 
 def _object(node: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
-    """The node itself, behind references, lists and `null` as another choice."""
+    """The node itself, without references, lists and an alternative `null`."""
     if "$ref" in node:
         return _object(root["$defs"][node["$ref"].rsplit("/", 1)[1]], root)
     if "items" in node:

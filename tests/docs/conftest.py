@@ -1,4 +1,4 @@
-"""One local account for the commands of the book; the harness is that of tests/e2e."""
+"""One local account for the commands of the book, with the harness of tests/e2e."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from process import exit_when_killed
 
 
 def pytest_configure() -> None:
-    """A killed run stops what it started, as an interrupted one does."""
+    """A killed test run stops the processes that it started, like an interrupted one."""
     exit_when_killed()
 
 
 @pytest.fixture(scope="session")
 def account() -> Iterator[Account]:
-    """The account; each test loads what it needs."""
+    """The account. Each test loads the resources that it needs."""
     with Account() as account:
         yield account
 
 
 @pytest.fixture(scope="session")
 def fixture() -> dict[str, Any]:
-    """The saved inventory that the policies are planned against."""
+    """The saved inventory for plans with the policies."""
     return json.loads(FIXTURE.read_text())

@@ -1,9 +1,9 @@
-"""Checks the links of a built book: every page, file and heading that one leads to exists.
+"""Checks the links of a built book: the linked pages, files and headings must exist.
 
     python tests/docs/links.py DIRECTORY
 
-Links to other sites are not followed: a build must not depend on them. The standard library
-is enough, and works for root too, as which a container builds.
+Links to other sites are not checked, because a build must not depend on them. The program needs
+only the standard library, and can run as root, for example in a container.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-# mdBook's own pages: one is all others in one, another is shown at any address.
+# Pages that mdBook generates: one contains all others, one is shown for unknown addresses.
 GENERATED = {"print.html", "404.html", "toc.html"}
 
 
 class Page(HTMLParser):
-    """What a page links to, and what can be linked to in it."""
+    """The links on a page, and its link targets."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Page(HTMLParser):
 
 
 def broken(book: Path) -> Iterator[str]:
-    """Every link that leads nowhere, with its place and why."""
+    """All broken links, with their position and the problem."""
     book = book.resolve()
     files = sorted(book.rglob("*.html"))
     pages = {file: Page(file.read_text()) for file in files}

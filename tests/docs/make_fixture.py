@@ -1,7 +1,7 @@
-"""Writes fixture.json: the account that every policy of the book is planned against.
+"""Writes fixture.json: the account for plans with all policies of the book.
 
-Run it after a change; a test compares the file with what this writes. Everything comes from
-one seed and one moment, `NOW`, so that the same images come out every time.
+Run it after a change. A test compares the file with the output of this program. Everything is
+generated from one seed and one time, `NOW`, so the images are always the same.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NOW = "2026-11-22T12:00:00Z"
 
 
 class World:
-    """The account in the making."""
+    """The account under construction."""
 
     def __init__(self) -> None:
         self.random = random.Random(20261122)
@@ -35,11 +35,11 @@ class World:
         self.recycled: list[str] = []
 
     def at(self, days: float) -> str:
-        """The moment this many days ago."""
+        """The time this many days ago."""
         return f"{self.now - timedelta(days=days):%Y-%m-%dT%H:%M:%SZ}"
 
     def day(self, days: float) -> str:
-        """Its date, as names have it."""
+        """The date of that time, as used in names."""
         return f"{self.now - timedelta(days=days):%Y%m%d}"
 
     def id(self, kind: str) -> str:
@@ -47,7 +47,7 @@ class World:
         return f"{kind}-{self.random.getrandbits(64):017x}"
 
     def image(self, name: str, age: float, **more: Any) -> dict[str, Any]:
-        """An image of ours with one snapshot, `age` days old; `more` are further fields."""
+        """An own image with one snapshot, `age` days old. `more` are additional fields."""
         gib = more.pop("gib", self.random.choice((8, 16, 30, 60)))
         snapshot = self.snapshot(age, gib)
         made = {
@@ -68,7 +68,7 @@ class World:
         return made
 
     def snapshot(self, age: float, gib: int, **more: Any) -> dict[str, Any]:
-        """A snapshot of a volume of ours."""
+        """A snapshot of an own volume."""
         made = {
             "snapshot_id": self.id("snap"),
             "started_at": self.at(age),
@@ -86,7 +86,7 @@ class World:
         version: str | None = None,
         stale: bool = False,
     ) -> None:
-        """Something refers to the image: a resource, or one version of it."""
+        """Adds a reference to the image, from a resource or one of its versions."""
         made = {"image_id": image["image_id"], "kind": kind, "arn": arn(kind, name)}
         if version is not None:
             made["version"] = version
@@ -94,7 +94,7 @@ class World:
 
 
 def make() -> dict[str, Any]:
-    """The whole account, as a saved inventory."""
+    """The whole account as a saved inventory."""
     world = World()
     for situation in SITUATIONS:
         situation(world)
@@ -117,7 +117,7 @@ def make() -> dict[str, Any]:
 
 
 def text() -> str:
-    """The same as JSON, one object a line: a change is seen in a diff."""
+    """The inventory as JSON with one object per line, so that diffs show changes."""
     lines = []
     for key, value in make().items():
         if isinstance(value, list) and value:

@@ -1,4 +1,4 @@
-"""What is in the fixture: one function for each situation of the cookbook."""
+"""The contents of the fixture: one function for each situation in the cookbook."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ KEEP = "image-steward:keep"
 
 
 def packer(world: World) -> None:
-    """A pipeline makes web and api every third day; the fleets run the newest but one."""
+    """A pipeline creates web and api images every third day. The fleets use the second newest."""
     for family in ("api", "web"):
         made = []
         for number in range(12):
             age = 1 + 3 * number
             tags = {"Builder": "packer", "Family": family}
-            # Found expired a while ago: they are on their way out.
+            # Images that were found expired some time ago.
             if number >= 9:
                 tags[MARK] = world.at(20)
             name = f"packer-{family}-{world.day(age)}"
@@ -31,7 +31,7 @@ def packer(world: World) -> None:
 
 
 def image_builder(world: World) -> None:
-    """EC2 Image Builder's own, and what a team bakes on top of it."""
+    """Images of EC2 Image Builder, and images that a team builds from them."""
     for number in range(5):
         age = 7 * number + 2
         tags = {"CreatedBy": "EC2 Image Builder", "Ec2ImageBuilderArn": "arn:…"}
@@ -42,7 +42,8 @@ def image_builder(world: World) -> None:
 
 
 def golden(world: World) -> None:
-    """Shared with the whole organization, and launched by its accounts for months."""
+    """Images that are shared with the whole organization, whose accounts have launched them for
+    months."""
     for number in range(10):
         age = 30 * number + 5
         launched = {0: 1, 1: 1, 2: 2, 3: 14, 4: 40, 5: 80}.get(number)
@@ -57,7 +58,7 @@ def golden(world: World) -> None:
 
 
 def eks(world: World) -> None:
-    """Two versions of Kubernetes on two architectures; node groups pin old versions."""
+    """Two versions of Kubernetes on two architectures. Node groups use old versions."""
     for version in ("1.33", "1.34"):
         for architecture in ("arm64", "x86_64"):
             made = [
@@ -76,7 +77,7 @@ def eks(world: World) -> None:
 
 
 def blue_green(world: World) -> None:
-    """Every release is an image; blue is live, green is the one to go back to."""
+    """Every release is an image. Blue is in use, green is for rollbacks."""
     for number in range(14):
         age = 4 * number + 1
         colour = "blue" if number % 2 == 0 else "green"
@@ -87,7 +88,7 @@ def blue_green(world: World) -> None:
 
 
 def pull_requests(world: World) -> None:
-    """Some are open and pushed to, others were merged long ago."""
+    """Some branches are open and get commits, others were merged long ago."""
     for request, ages in {
         "412": (0.2, 1, 2),
         "409": (2, 2.5, 6),
@@ -102,12 +103,12 @@ def pull_requests(world: World) -> None:
 
 
 def copies(world: World) -> None:
-    """This Region has the copies of another one's images, marks and all."""
+    """This Region has copies of another Region's images, including their state tags."""
     for number in range(9):
         age = 7 * number + 3
         tags = {"Family": "billing", "CopiedFrom": "eu-west-1"}
         if number >= 6:
-            # Made with all tags of an original that had been found expired before.
+            # Copies with all tags of an original that had been found expired.
             tags[MARK] = world.at(age + 10)
         name = f"dr-billing-{world.day(age)}"
         made = world.image(name, age, tags=tags, source_image=world.id("ami"))
@@ -116,7 +117,7 @@ def copies(world: World) -> None:
 
 
 def nightly(world: World) -> None:
-    """A function takes an image of two instances every night; AWS Backup of a third."""
+    """A function creates an image from two instances every night. AWS Backup does for a third."""
     for host, nights in (("erp-1", 60), ("mail-1", 24)):
         for night in range(nights):
             age = night + 0.4
@@ -129,7 +130,7 @@ def nightly(world: World) -> None:
 
 
 def platforms(world: World) -> None:
-    """One family for both systems, of which Windows is patched monthly."""
+    """One family for both operating systems. Windows is patched monthly."""
     for number in range(6):
         age = 15 * number + 2
         tags = {"Family": "corp-base"}
@@ -146,7 +147,7 @@ def platforms(world: World) -> None:
 
 
 def compliance(world: World) -> None:
-    """A release every ten days for a year; auditors want one a month."""
+    """A release every ten days for a year. Auditors need one a month."""
     for number in range(36):
         age = 10 * number + 4
         tags = {"System": "ledger"}
@@ -154,7 +155,7 @@ def compliance(world: World) -> None:
 
 
 def templates(world: World) -> None:
-    """A launch template of years; the group has pinned an old version of it."""
+    """A launch template with versions of several years. The Auto Scaling group uses an old version."""
     template = world.id("lt")
     for number in range(9):
         age = 40 * number + 6
@@ -169,7 +170,7 @@ def templates(world: World) -> None:
 
 
 def batch(world: World) -> None:
-    """Images of ECS hosts and of AWS Batch; an environment names an older one."""
+    """Images of ECS hosts and of AWS Batch. A compute environment uses an older one."""
     for number in range(7):
         age = 10 * number + 2
         tags = {"Family": "batch-gpu"}
@@ -186,7 +187,7 @@ def batch(world: World) -> None:
 
 
 def runners(world: World) -> None:
-    """Images of CI runners: large, weekly, and worthless when the next one is there."""
+    """Images of CI runners: large, weekly, and not needed after the next one exists."""
     for number in range(8):
         age = 7 * number + 1
         more = {"last_launched_at": world.at(1 if number < 2 else 7 * number - 6)}
@@ -194,7 +195,7 @@ def runners(world: World) -> None:
 
 
 def teams(world: World) -> None:
-    """Teams of one account, of which some opt out, and one does not tag."""
+    """Teams in one account. Some exclude images, and one does not tag its images."""
     for team in ("search", "ads"):
         for number in range(6):
             age = 20 * number + 3
@@ -211,7 +212,7 @@ def teams(world: World) -> None:
 
 
 def orphans(world: World) -> None:
-    """Snapshots that other tools left, copies of some, and backups of volumes."""
+    """Snapshots that other tools did not delete, copies of some, and backups of volumes."""
     gone = [world.id("ami") for _ in range(9)]
     for number, image in enumerate(gone):
         text = f"Created by CreateImage({world.id('i')}) for {image}"
@@ -225,7 +226,7 @@ def orphans(world: World) -> None:
 
 
 def legacy(world: World) -> None:
-    """Years of images that nobody named by any rule; a few are still in use."""
+    """Years of images that match no rule by name. A few are still in use."""
     for number in range(30):
         age = 400 + 25 * number
         made = world.image(f"{('app', 'old', 'test')[number % 3]}_{number:02}", age)
@@ -236,7 +237,7 @@ def legacy(world: World) -> None:
 
 
 def parameters(world: World) -> None:
-    """What is launched is what an SSM parameter says."""
+    """An SSM parameter contains the image that is launched."""
     for number in range(6):
         age = 9 * number + 2
         tags = {"Family": "portal"}
@@ -248,7 +249,7 @@ def parameters(world: World) -> None:
 
 
 def strangers(world: World) -> None:
-    """Images in states that nothing is done to, and one that failed."""
+    """Images in states that exclude them from steps, and a failed one."""
     world.image("packer-web-pending", 0.01, state="pending", tags={"Family": "web"})
     world.image("packer-web-failed", 3, state="failed", tags={"Family": "web"})
     world.image("vendor-appliance-7", 900, owner_id="999988887777")

@@ -1,6 +1,7 @@
-"""The scripts of docs/ci.md do what the page says: they run here, in order, on a repository and the local account.
+"""The scripts in docs/ci.md work as described. They run here in order, on a repository and the
+local account.
 
-What is not here: the actions that others publish, and the `gh` that comments.
+Not tested are the actions of other publishers, and the `gh` command that writes comments.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ from worlds import ami, image, image_of, policy, small_fleet
 EXCEEDED = 5
 OLD = policy(last=3)
 NEW = policy(last=1)
-# What GitHub puts in the place of expressions.
+# The values with which GitHub replaces expressions.
 EXPRESSIONS = {"github.token": "a-token", "github.event.pull_request.number": "7"}
-# What the page assumes of a runner, as far as the scripts use it.
+# The requirements of the page for a runner, as far as the scripts use them.
 STAND_INS = {
     "sudo": '#!/bin/bash\nexec "${@/\\/usr\\/local\\/bin/$INSTALLED}"\n',
     "gh": '#!/bin/bash\nprintf "%s\\n" "$*" >> "$COMMENTS"\ncat plan.md >> "$COMMENTS"\n',
@@ -36,7 +37,7 @@ STAND_INS = {
 
 @dataclass(frozen=True)
 class Runner:
-    """A machine on which jobs run, with a checkout of a repository."""
+    """A runner with a checkout of a repository."""
 
     account: Account
     directory: Path
@@ -68,7 +69,7 @@ class Runner:
         )
 
     def commit(self, text: str) -> str:
-        """Commits this policy; the commit's name."""
+        """Commits this policy, with this commit message."""
         (self.directory / "policy.toml").write_text(text)
         who = ("-c", "user.name=a", "-c", "user.email=a@b.example")
         for command in (["add", "policy.toml"], [*who, "commit", "-qm", "policy"]):
@@ -95,8 +96,8 @@ def runner(account: Account, tmp_path: Path) -> Runner:
 
 
 def variables(runner: Runner) -> dict[str, str]:
-    """The variables of the repository: where the archive with the command is."""
-    # It calls the command: with all that is for debugging, that one is large.
+    """The variables of the repository: the location of the archive with the command."""
+    # A wrapper of the command, which is large with its debug information.
     call = f'#!/bin/sh\nexec "{binary("image-steward")}" "$@"\n'
     runner.path("image-steward").write_text(call)
     runner.path("image-steward").chmod(0o755)
@@ -113,7 +114,7 @@ def variables(runner: Runner) -> dict[str, str]:
 def steps(
     runner: Runner, job: Mapping[str, Any], values: Mapping[str, str]
 ) -> dict[str, subprocess.CompletedProcess[str]]:
-    """Runs the scripts of a job, by GitHub's shell, up to the first that fails."""
+    """Runs the scripts of a CI job with GitHub's shell, until the first one fails."""
     done = {}
     for step in job["steps"]:
         if "run" not in step:
@@ -133,7 +134,7 @@ def steps(
 
 
 def workflow(text: str) -> dict[str, dict[str, Any]]:
-    """The jobs of the workflow in which this stands."""
+    """The CI jobs in the workflow that contains this text."""
     [found] = [one for one in WORKFLOWS if text in one.text]
     return jobs(found)
 
@@ -161,7 +162,7 @@ def test_a_pull_request(runner: Runner) -> None:
     ]
     expected(steps(runner, review["comment"], values))
     plan = (runner.directory / "plan.md").read_text()
-    # Kept by the old policy, and not by the new one.
+    # Kept by the old policy, but not by the new one.
     assert ami(4) in plan
     summary = runner.path("summary").read_text()
     assert summary.startswith(plan)
@@ -225,7 +226,7 @@ def test_what_was_approved_is_applied(runner: Runner) -> None:
 def gitlab_job(
     name: str, runner: Runner, base: str = ""
 ) -> subprocess.CompletedProcess[str]:
-    """A job of GitLab: its credentials are a token, which the command exchanges itself."""
+    """A GitLab job. Its credentials are a token, which the command exchanges itself."""
     [block] = PIPELINES
     shared = read(block)[".image-steward"]
     job = read(block)[name]
@@ -233,7 +234,7 @@ def gitlab_job(
         **shared["variables"],
         **job["variables"],
         "AWS_TOKEN": "a.b.c",
-        # The real one is of the machine.
+        # The real one belongs to the runner.
         "AWS_WEB_IDENTITY_TOKEN_FILE": str(runner.path("token")),
         "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/image-steward",
         "AWS_ROLE_SESSION_NAME": "gitlab-1",

@@ -1,4 +1,4 @@
-"""Every command that the book shows is run, or is known not to be run here, and why."""
+"""All commands in the book are run, or listed with the reason why they are not run here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from harness import REGION, ROOT, Account, binary, steward_environment
 from worlds import image, small_fleet
 
 SHOWN = "ami-0123456789abcdef0"
-# What a command begins with, and why it is not run here.
+# The beginning of a command, and why it is not run here.
 NOT_RUN = {
     "aws ": "AWS's own command; nothing here can reach an account",
     "curl ": "nothing is downloaded here",
@@ -29,7 +29,7 @@ NOT_RUN = {
     "export AWS_REGION=": "the tests choose the Region of the local account",
     "export RELEASES=": "nothing is downloaded here",
 }
-# What other tools were told, for the page about coming from them.
+# The configurations of other tools, for the page about migration.
 CUSTODIAN = """policies:
   - name: old-images
     resource: ami
@@ -42,7 +42,7 @@ CUSTODIAN = """policies:
 """
 AMICLEANER = "30 4 * * 1 amicleaner --mapping-key tags --mapping-values Family -f\n"
 EXIT = re.compile(r"# exit code (\d)$")
-# The policy that a command writes; it has to be one that can be planned with.
+# The policy that a command writes. It must be valid for a plan.
 WRITTEN = re.compile(r"image-steward init .*--out (\S+\.toml)")
 # The README's plan has its output below it: test_pictures.py compares both.
 WITH_OUTPUT = "$ image-steward plan --family"
@@ -54,13 +54,13 @@ def is_run(command: str) -> bool:
 
 
 def targets() -> set[str]:
-    """What the Makefile can make."""
+    """The targets of the Makefile."""
     text = (ROOT / "Makefile").read_text()
     return set(re.findall(r"^([a-z0-9-]+):", text, re.MULTILINE))
 
 
 def fleet() -> dict[str, Any]:
-    """An account with the image that the book talks of, on its way out."""
+    """An account with the expired image in the book's examples."""
     shown = image(9, 200, marked=3, name="web-200") | {
         "image_id": SHOWN,
         "snapshots": ["snap-0123456789abcdef0"],
@@ -71,7 +71,7 @@ def fleet() -> dict[str, Any]:
 
 @pytest.fixture
 def place(account: Account, tmp_path: Path) -> Path:
-    """The files that the commands name, and an account that can be planned for."""
+    """The files that the commands use, and an account with which a plan is possible."""
     account.load(fleet())
     policy = (ROOT / "examples/policy.toml").read_text()
     (tmp_path / "examples").mkdir()
@@ -85,7 +85,7 @@ def place(account: Account, tmp_path: Path) -> Path:
 
 
 def run(command: str, account: Account, place: Path) -> None:
-    """Run it as it is written, by a shell; its exit code is 0 unless the book says another."""
+    """Run it in a shell as written. The exit code must be 0, unless the book states another."""
     expected = EXIT.search(command)
     environment = steward_environment(account.url, {"AWS_REGION": REGION})
     environment["PATH"] = f"{binary('image-steward').parent}{os.pathsep}/usr/bin:/bin"
@@ -99,7 +99,7 @@ def run(command: str, account: Account, place: Path) -> None:
 def test_commands(block: Block, account: Account, place: Path) -> None:
     known = targets()
     if "image-steward init" in block.text:
-        # It writes over no policy that is there.
+        # It does not overwrite an existing policy.
         (place / "policy.toml").unlink()
     for command in command_lines(block.text):
         if is_run(command):
@@ -125,7 +125,7 @@ def test_nothing_is_left_out_that_is_not_there() -> None:
 
 
 def test_commands_stand_in_console_blocks_only() -> None:
-    """A block without a language, or of another, would not be looked at."""
+    """A block without a language, or in another one, would not be checked."""
     others = blocks("", "sh", "bash", "shell", "text", "shell-session")
     for block in others:
         assert "$ " not in block.text, f"{block}: write ```console"

@@ -1,4 +1,4 @@
-"""commands.md has every command, every option and every exit code, and none that is not."""
+"""commands.md lists all commands, options and exit codes, and no others."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from book import DOCS
 from harness import NOWHERE, ROOT, image_steward
 
 PAGE = (DOCS / "commands.md").read_text()
-# What stands before the first command.
+# The text before the first command.
 COMMON = PAGE.split("\n## `", 1)[0]
-# clap's own, which every command has.
+# Options that clap adds to every command.
 EVERYWHERE = {"--help", "--version"}
 
 
 @cache
 def said(*command: str) -> str:
-    """What --help says."""
+    """The output of --help."""
     done = image_steward(NOWHERE, *command, "--help")
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -32,7 +32,7 @@ def all_commands() -> list[str]:
 
 
 def options(text: str) -> set[str]:
-    """The options of a help text: those that begin a line."""
+    """The options in a help text, which are at the start of a line."""
     listed = re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", text, re.MULTILINE)
     return set(listed) - EVERYWHERE
 

@@ -1,4 +1,4 @@
-"""Every policy of the book is valid, and does in the fixture what the book says."""
+"""All policies in the book are valid, and have the described effect on the fixture."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CLAIM = re.compile(
 
 
 def planned(text: str, directory: Path) -> dict[str, Any]:
-    """The plan for the fixture under this policy."""
+    """The plan for the fixture with this policy."""
     file = directory / "policy.toml"
     file.write_text(text)
     offline = ("--inventory", str(make_fixture.FIXTURE), "--now", make_fixture.NOW)
@@ -36,7 +36,7 @@ def planned(text: str, directory: Path) -> dict[str, Any]:
 
 
 def counted(plan: dict[str, Any]) -> tuple[int, ...]:
-    """Matched, kept, in use, expired, and snapshots that are marked."""
+    """The numbers of matched, kept, used and expired images, and of tagged snapshots."""
     matched = [one for one in plan["decisions"] if one["rule"]]
     kept = [one for one in matched if one["action"] in STAYS]
     used = [
@@ -87,7 +87,7 @@ def test_there_is_a_cookbook() -> None:
     assert len(recipes) >= 14
     for one in recipes:
         assert len(claims(one)) == 1, f"{one}: says not what it does in the fixture"
-    # The block that the tests would pass over if its language were misspelt.
+    # A block that the tests would skip if its language were misspelled.
     assert WRONG
     languages = {one.language for one in blocks("TOML", "toml,", "tml")}
     assert not languages

@@ -1,4 +1,4 @@
-"""What the book lists is what the program has: keys, reasons, events, metrics, exit codes."""
+"""The lists in the book agree with the program: keys, reasons, events, metrics, exit codes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def page(name: str) -> str:
 
 
 def part(name: str, heading: str) -> str:
-    """A page from this heading to the next one of its level or a higher one."""
+    """The part of a page from this heading to the next one of the same or a higher level."""
     text = page(name)
     start = text.index(f"\n{heading}\n")
     level = len(heading) - len(heading.lstrip("#"))
@@ -31,7 +31,7 @@ def part(name: str, heading: str) -> str:
 
 
 def first_column(text: str) -> set[str]:
-    """Every word in backquotes in the first column of the tables there."""
+    """All words in backquotes in the first column of the tables there."""
     rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
     return {word for row in rows for word in QUOTED.findall(row)}
 
@@ -41,7 +41,7 @@ def snake(name: str) -> str:
 
 
 def variants(file: str, enum: str) -> set[str]:
-    """The variants of a public enum of the core, as serde names them."""
+    """The variants of a public enum in the core, with serde's names."""
     text = (SHARED / file).read_text()
     body = re.search(rf"pub enum {enum} \{{\n(.*?)^\}}", text, re.MULTILINE | re.DOTALL)
     assert body, f"{file} has no enum {enum}"

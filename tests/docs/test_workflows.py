@@ -1,4 +1,5 @@
-"""The pipelines of docs/ci.md: linters accept them, and their scripts are commands that exist, with narrow rights."""
+"""The pipelines in docs/ci.md: linters accept them, their commands exist, and their permissions are
+minimal."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ from harness import NOWHERE, VENV, image_steward
 
 PAGE = "docs/ci.md"
 GITHUB, GITLAB, ATLANTIS = "# GitHub workflow\n", "# GitLab pipeline\n", "version: 3\n"
-# Publishers that are well known. A major version is what they keep compatible.
+# Well-known publishers, whose major versions are compatible.
 ACTION = re.compile(r"(actions|aws-actions)/[a-z-]+@v\d+")
 ZIZMOR = """rules:
   unpinned-uses:
@@ -41,7 +42,7 @@ PIPELINES = on_page("yaml", GITLAB)
 
 
 class OneKey(yaml.SafeLoader):
-    """`on` is a key here, not a truth value as in YAML 1.1."""
+    """`on` is a key here, not a boolean as in YAML 1.1."""
 
 
 OneKey.yaml_implicit_resolvers = {
@@ -69,7 +70,7 @@ def lint(*command: str | Path) -> None:
 
 
 def in_place(block: Block, directory: Path) -> Path:
-    """The workflow in a repository, where the linters look for it."""
+    """The workflow in a repository, in the directory where the linters look for it."""
     file = directory / ".github/workflows/workflow.yml"
     file.parent.mkdir(parents=True)
     file.write_text(block.text)
@@ -145,7 +146,7 @@ def test_terraform_can_be_read(block: Block) -> None:
 
 
 def jobs(block: Block) -> dict[str, dict[str, Any]]:
-    """The jobs of a workflow or a pipeline, those that are only extended left out."""
+    """The CI jobs of a workflow or a pipeline, except those that are only extended."""
     found = read(block)
     if "jobs" in found:
         return found["jobs"]
@@ -178,7 +179,7 @@ def test_a_job_has_no_right_that_it_does_not_use(block: Block) -> None:
             expected.add(("id-token", "write"))
         if "gh pr comment" in text:
             expected.add(("pull-requests", "write"))
-            # Whoever may write runs nothing of the pull request.
+            # A job with write permissions runs no code of the pull request.
             assert len(expected) == 1, name
         assert set(job["permissions"].items()) == expected, name
         assert job["timeout-minutes"] <= 60, name
@@ -228,7 +229,7 @@ def said(*command: str) -> str:
 
 
 def commands(script: str) -> Iterator[list[str]]:
-    """The calls of image-steward in a script: the words up to the end of each call."""
+    """The calls of image-steward in a script, with their arguments."""
     for line in script.replace("\\\n", " ").splitlines():
         words = list(shlex.shlex(line, posix=True, punctuation_chars=True))
         for at, word in enumerate(words):

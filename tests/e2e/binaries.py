@@ -1,4 +1,4 @@
-"""Where the programs are that the tests run."""
+"""The programs that the tests run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One account and one runtime for all tests here; each test loads its own fleet."""
+"""One account and one runtime for all tests here. Each test loads its own fleet."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["command", "planner", "sweeps"]
 
 
 def pytest_configure() -> None:
-    """A killed run stops what it started, as an interrupted one does."""
+    """A killed test run stops the processes that it started, like an interrupted one."""
     exit_when_killed()
 
 
@@ -30,12 +30,12 @@ def exercised(
     tmp_path_factory: pytest.TempPathFactory,
     worker_id: str,
 ) -> Iterator[Exercised]:
-    """What the tests have exercised; checked when the last of them has run."""
+    """The events and permissions that the tests used, checked after the last test."""
     seen = Exercised()
     yield seen
     directory = tmp_path_factory.getbasetemp()
     if worker_id != "master":
-        # Of all worker processes of this run.
+        # From all worker processes of this test run.
         directory = directory.parent
     seen.check(request.session, directory, worker_id)
 
@@ -49,9 +49,9 @@ def running_account(exercised: Exercised) -> Iterator[Account]:
 
 @pytest.fixture
 def account(running_account: Account, exercised: Exercised) -> Iterator[Account]:
-    """The account, empty, with all switches off and no calls counted.
+    """The account: empty, with all switches off and no recorded calls.
 
-    After the test every event that it was told has to fit the schema of its kind.
+    After the test, every published event must match the schema of its kind.
     """
     running_account.load({})
     yield running_account
@@ -69,7 +69,7 @@ def schema(kind: str) -> jsonschema.Draft202012Validator:
     document = json.loads(text)
     jsonschema.Draft202012Validator.check_schema(document)
     found = document["properties"]["detail"] | {"$defs": document.get("$defs", {})}
-    # A field that the schema does not know is one that the documentation lacks.
+    # A field that is not in the schema is missing in the documentation.
     found |= {"additionalProperties": False}
     return jsonschema.Draft202012Validator(found)
 
@@ -82,9 +82,9 @@ def running_runtime(running_account: Account) -> Iterator[Runtime]:
 
 @pytest.fixture
 def runtime(account: Account, running_runtime: Runtime) -> Iterator[Runtime]:
-    """The runtime; no function is started yet by this test.
+    """The runtime, without functions that this test started.
 
-    After the test every line of every log has to be a JSON object without a key twice.
+    After the test, every line of every log must be a JSON object without repeated keys.
     """
     yield running_runtime
     running_runtime.check_logs()
@@ -92,12 +92,12 @@ def runtime(account: Account, running_runtime: Runtime) -> Iterator[Runtime]:
 
 @pytest.fixture
 def black_hole() -> Iterator[str]:
-    """An address where connecting neither works nor fails."""
+    """An address where connections neither succeed nor fail."""
     with ExitStack() as opened:
         listener = opened.enter_context(
             socket.create_server(("127.0.0.1", 0), backlog=0)
         )
-        # With the queue full, the system drops what more comes without a word.
+        # If the queue is full, the operating system silently drops further connections.
         for _ in range(4):
             waiting = opened.enter_context(socket.socket())
             waiting.setblocking(False)

@@ -1,4 +1,4 @@
-"""The sections of a page, the commands that they show, and a shell that runs these."""
+"""The sections of a page, their commands, and a shell that runs the commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BLOCK = re.compile(r"^ *```console\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 
 
 def section(page: Path, heading: str) -> str:
-    """What is under a heading, up to the next one of its level or above."""
+    """The text below a heading, up to the next one of the same or a higher level."""
     text = page.read_text()
     found = list(HEADING.finditer(text))
     [at] = [at for at, one in enumerate(found) if one[2] == heading]
@@ -21,13 +21,13 @@ def section(page: Path, heading: str) -> str:
 
 
 def console_commands(page: Path, *headings: str) -> list[str]:
-    """The commands of all console blocks there, each in one line."""
+    """The commands of all console blocks there, one per line."""
     text = "".join(section(page, one) for one in headings)
     return command_lines("".join(BLOCK.findall(text)))
 
 
 def command_lines(text: str) -> list[str]:
-    """The commands of a console block, each in one line: it holds nothing else."""
+    """The commands of a console block, one per line. The block contains nothing else."""
     joined = text.replace("\\\n", " ").splitlines()
     lines = [line.strip() for line in joined]
     assert all(line.startswith("$ ") for line in lines), lines
@@ -37,7 +37,7 @@ def command_lines(text: str) -> list[str]:
 def shell(
     command: str, place: Path, environment: Mapping[str, str], seconds: float = 120
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command as it is written, in this directory."""
+    """Run a command as written, in this directory."""
     return subprocess.run(
         ["bash", "-euc", command],
         cwd=place,

@@ -1,10 +1,9 @@
-"""Tells functions how much time they have, which cargo-lambda does not.
+"""Sets the deadlines of functions, which cargo-lambda does not.
 
-The Lambda runtime API sends with each event the moment at which the function
-will be stopped.  cargo-lambda sends the constant 600000 there, which is ten
-minutes past midnight on the first of January 1970: a function that stops in
-time would stop before it begins.  So the functions speak to the runtime API
-through this relay, which puts a true moment in its place.
+The Lambda runtime API sends with each event the time at which the function will be stopped.
+cargo-lambda always sends the constant 600000, which is ten minutes past midnight on 1 January 1970.
+A function that stops before its deadline would stop before it begins. So the functions use the
+runtime API through this relay, which sends a real deadline.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ _HEADER = re.compile(rb"(?i)(lambda-runtime-deadline-ms: )\d+\r\n")
 
 
 class DeadlineRelay:
-    """A relay to a port of this machine, for the connections of one function."""
+    """A relay to a local port, for the connections of one function."""
 
     def __init__(self, upstream: int) -> None:
         self.seconds = 60.0
-        """How long the function has for each event, from when it gets it."""
+        """How long the function has for each event, from its arrival."""
         self.connected = threading.Event()
-        """Set when the function has come to ask for its first event."""
+        """Set when the function has requested its first event."""
         self._upstream = upstream
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open: list[socket.socket] = []
@@ -33,11 +32,11 @@ class DeadlineRelay:
 
     @property
     def port(self) -> int:
-        """Where the function finds its runtime API."""
+        """The address of the runtime API for the function."""
         return self._listener.getsockname()[1]
 
     def stop(self) -> None:
-        """Close everything; the threads end by that."""
+        """Close all connections, which ends the threads."""
         for one in (self._listener, *self._open):
             _close(one)
 
@@ -57,7 +56,7 @@ class DeadlineRelay:
                 _spawn(_pump, source, target, change)
 
     def _with_deadline(self, data: bytes) -> bytes:
-        # The head of an answer comes in one piece, and is at most as long as a read.
+        # The head of a response arrives at once, and is at most as long as a read.
         moment = round((time.time() + self.seconds) * 1000)
         return _HEADER.sub(rb"\g<1>%d\r\n" % moment, data, count=1)
 
@@ -70,7 +69,8 @@ def _pump(
             target.sendall(change(data))
     except OSError:
         pass
-    # One end gone means both: the runtime must not hand an event to a dead function.
+    # If one end is closed, both are, because the runtime must not send an event to a function that
+    # has ended.
     _close(source)
     _close(target)
 

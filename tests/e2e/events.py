@@ -1,4 +1,4 @@
-"""The events that EventBridge sends, as AWS documents them."""
+"""The events of EventBridge in the documented formats."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from worlds import ACCOUNT
 
 
 def image_event(image_id: str, state: str, **changed: Any) -> dict[str, Any]:
-    """`EC2 AMI State Change`; `changed` replaces fields of the event."""
+    """`EC2 AMI State Change`. `changed` replaces fields of the event."""
     detail = {
         "RequestId": str(uuid.uuid4()),
         "ImageId": image_id,
         "State": state,
         "ErrorMessage": "",
     }
-    # The account is missing from this ARN in real events too.
+    # In real events, the account is missing in this ARN too.
     arn = f"arn:aws:ec2:{REGION}::image/{image_id}"
     event = _event("EC2 AMI State Change", "aws.ec2", [arn], detail)
     return event | changed
 
 
 def scheduled_event() -> dict[str, Any]:
-    """What a rule with a schedule sends."""
+    """The event of a rule with a schedule."""
     arn = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/image-steward-sweep"
     return _event("Scheduled Event", "aws.events", [arn], {})
 

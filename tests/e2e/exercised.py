@@ -1,9 +1,9 @@
-"""What all tests here together have exercised: every kind of event, every permission of a role.
+"""What all tests here have used together: every kind of event, and every permission of a role.
 
-A role of infra/ that allows what no function ever called is too wide, and one that lacks what
-a function called would fail in an account; so with the policies for people that `permissions`
-prints. Both can only be known when every test has run, in all worker processes; so this is checked
-when the session fixture `exercised` ends.
+A role in infra/ must not allow calls that no function made, and must not lack calls that a function
+made. The same holds for the policies for people that `permissions` prints. This is known only after
+all tests in all worker processes have run, so it is checked at the end of the session fixture
+`exercised`.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from harness import FUNCTIONS, ROOT
 
 ROLES = {name: name.title().replace("-", "") + "Role" for name in FUNCTIONS}
 READING = {"plan", "explain", "report", "simulate", "inventory", "init", "stale"}
-# What `permissions` is asked for, and the commands that it has to be enough for.
+# The uses for `permissions`, and the commands that each must allow.
 PERMISSIONS = {
     "plan": READING,
     "apply": READING | {"apply"},
     "restore": {"restore"},
     "keep": {"keep", "unkeep"},
 }
-# What AWS calls in a function's name or the runtime does for it, and nobody sees here.
+# Calls that AWS makes on behalf of a function or that the runtime makes, which are not recorded
+# here.
 NOT_SEEN = {
     "kms:Decrypt",
     "kms:GenerateDataKey",
@@ -39,8 +40,8 @@ NOT_SEEN = {
     "logs:PutLogEvents",
     "sqs:SendMessage",
 }
-# What EC2 calls in its caller's name for DescribeImageReferences: a condition of the role
-# leaves them to EC2 (AWS's policy AmazonEC2ImageReferencesAccessPolicy).
+# Calls that EC2 makes on behalf of its caller for DescribeImageReferences. A condition of the role
+# allows them only to EC2 (AWS managed policy AmazonEC2ImageReferencesAccessPolicy).
 FOR_REFERENCES = {
     "imagebuilder:GetContainerRecipe",
     "imagebuilder:ListContainerRecipes",
@@ -53,7 +54,7 @@ APP = "image-steward."
 
 
 class Template(yaml.SafeLoader):
-    """Reads CloudFormation's own tags as what they are applied to."""
+    """Parses CloudFormation's YAML tags as the value to which they are applied."""
 
 
 def _plain(loader: Any, _: str, node: Any) -> Any:
@@ -69,19 +70,19 @@ Template.add_multi_constructor("!", _plain)
 
 @dataclass
 class Exercised:
-    """The kinds of all events that were published, and the calls that each function made."""
+    """The kinds of all published events, and the calls of each function."""
 
     events: set[str] = field(default_factory=set)
     calls: dict[str, set[str]] = field(default_factory=dict)
 
     def add_calls(self, apps: dict[str, list[str]]) -> None:
-        """Add calls by the name of the application that made them."""
+        """Add calls by the application that made them."""
         for app, actions in apps.items():
             if app.startswith(APP):
                 self.calls.setdefault(app, set()).update(actions)
 
     def check(self, session: pytest.Session, directory: Path, worker: str) -> None:
-        """Leave this for the other worker processes in the directory; the last one checks all."""
+        """Write this to the directory for the other worker processes. The last one checks all."""
         file = directory / f"exercised-{worker}.json"
         content = {"events": self.events, "calls": self.calls}
         file.with_suffix(".part").write_text(json.dumps(content, default=sorted))
@@ -97,7 +98,7 @@ class Exercised:
         assert not problems, "\n".join(problems)
 
     def problems(self, is_complete: bool) -> Iterator[str]:
-        """What the roles lack, and what is never exercised if the run is complete."""
+        """The permissions that the roles lack, and those that a complete test run does not use."""
         schemas = Path(ROOT, "docs/events").glob("*.schema.json")
         every = {json.loads(path.read_text())["title"] for path in schemas}
         if is_complete and every != self.events:
@@ -110,7 +111,8 @@ class Exercised:
             more = may - called - NOT_SEEN
             if name == "prune-images":
                 more -= FOR_REFERENCES
-                # EC2 itself checks this one, when it deletes snapshots together with an image.
+                # EC2 checks this permission itself when it deletes snapshots together with an
+                # image.
                 if "ec2:DeregisterImage" in called:
                     more -= {"ec2:DeleteSnapshot"}
             if is_complete and more:
@@ -118,7 +120,7 @@ class Exercised:
         yield from self.problems_of_people(is_complete)
 
     def problems_of_people(self, is_complete: bool) -> Iterator[str]:
-        """The same for the commands, and the policies that `permissions` prints."""
+        """The same check for the commands, and the policies that `permissions` prints."""
         commands = set().union(*PERMISSIONS.values())
         known = {APP + name for name in (*commands, *ROLES)}
         if unknown := sorted(self.calls.keys() - known):
@@ -133,7 +135,7 @@ class Exercised:
 
 
 def allowed(role: str) -> set[str]:
-    """Every action that the role allows, whatever the template's parameters say."""
+    """All actions that the role allows, with any values of the template's parameters."""
     text = Path(ROOT, "infra/image-steward.yaml").read_text()
     resources = yaml.load(text, Template)["Resources"]
     policies = resources[role]["Properties"]["Policies"]
@@ -151,7 +153,7 @@ def allowed(role: str) -> set[str]:
 
 
 def permitted(use: str) -> set[str]:
-    """Every action that `permissions` allows for this use."""
+    """All actions that `permissions` allows for this use."""
     command = [str(binary("image-steward")), "permissions", use, "--shared-images"]
     printed = subprocess.run(command, check=True, capture_output=True).stdout
     statements = json.loads(printed)["Statement"]
@@ -159,7 +161,7 @@ def permitted(use: str) -> set[str]:
 
 
 def actions(value: Any) -> Iterator[str]:
-    """The actions of a statement, in every branch of an `!If`."""
+    """The actions of a statement, in all branches of an `!If`."""
     if isinstance(value, str):
         if ":" in value:
             yield value
@@ -169,7 +171,7 @@ def actions(value: Any) -> Iterator[str]:
 
 
 def is_complete(session: pytest.Session) -> bool:
-    """Whether all tests of this directory run, and none of them is left out."""
+    """Whether all tests in this directory run."""
     modules = {item.path.name for item in session.items}
     every = {path.name for path in Path(__file__).parent.glob("test_*.py")}
     option = session.config.option

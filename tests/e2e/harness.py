@@ -1,17 +1,16 @@
-"""What the demo and the end-to-end tests run on, all of it on this machine.
+"""The environment of the demo and the end-to-end tests, all on this computer.
 
-- `Account`: the stand-in for an AWS account, in a process of its own.
-- `Runtime`: cargo-lambda's Lambda runtime API, and the real function binaries
-  that take their events from it.
+- `Account`: the stand-in for an AWS account, in a separate process.
+- `Runtime`: the Lambda runtime API of cargo-lambda, with the real binaries of the functions, which
+  get their events from it.
 - `image_steward`: the operator's command.
 
-Nothing here can reach a real account: `steward_environment` is the only place
-that makes an environment for something that speaks to AWS, it passes on no AWS
-setting of the caller, and it refuses an endpoint that is not loopback.
+Nothing here can access a real account. Only `steward_environment` creates environments for programs
+that use AWS. It passes on no AWS settings of the caller, and rejects endpoints that are not
+loopback addresses.
 
-Everything that is started leads a process group of its own, and is stopped by
-that group's number: at the end of the `with` block, and so on failure and on
-Ctrl-C too.
+Every started process leads its own process group. The group is stopped at the end of the `with`
+block, and so after a failure or Ctrl-C too.
 """
 
 from __future__ import annotations
@@ -50,14 +49,14 @@ KEYS = {
 DONE, FAILED, USAGE, PART, REFUSED, GATE = range(6)
 """The exit codes of the command."""
 NOWHERE = "http://127.0.0.1:9"
-"""Nothing listens there: a command that is given this endpoint cannot read an account."""
+"""Nothing listens there, so a command with this endpoint cannot read an account."""
 
-# A proxy of the machine has no business between these processes.
+# Proxies must not be used between these processes.
 _open = build_opener(ProxyHandler({})).open
 
 
 def require_loopback(url: str) -> str:
-    """The address, if it is one of this machine; otherwise nothing may run."""
+    """The address, if it is a loopback address. Otherwise fails before anything runs."""
     host = urlsplit(url).hostname or ""
     try:
         is_loopback = ipaddress.ip_address(host).is_loopback
@@ -69,7 +68,7 @@ def require_loopback(url: str) -> str:
 
 
 def clean_environment() -> dict[str, str]:
-    """The caller's environment without anything that concerns AWS or proxies."""
+    """The caller's environment without AWS and proxy variables."""
     return {
         key: value
         for key, value in os.environ.items()
@@ -81,7 +80,7 @@ def clean_environment() -> dict[str, str]:
 def steward_environment(
     endpoint: str, settings: Mapping[str, str | None]
 ) -> dict[str, str]:
-    """What the functions and the command run with; None takes a variable away."""
+    """The environment of the functions and the command. None removes a variable."""
     environment = clean_environment() | KEYS
     environment |= {
         "AWS_ENDPOINT_URL": endpoint,
@@ -100,7 +99,7 @@ def steward_environment(
 
 
 class Account:
-    """The local AWS account: its control endpoint, and clients to look at it."""
+    """The local AWS account: its control endpoint, and clients to read it."""
 
     def __init__(self, fleet: Mapping[str, Any] | None = None) -> None:
         self._clients: dict[str, Any] = {}
@@ -127,7 +126,7 @@ class Account:
         self._process.stop()
 
     def client(self, service: str) -> Any:
-        """A boto3 client that speaks to this account and to no other."""
+        """A boto3 client for this account."""
         if service not in self._clients:
             self._clients[service] = self._new_client(service)
         return self._clients[service]
@@ -143,7 +142,7 @@ class Account:
         )
 
     def control(self, method: str, path: str, content: Any = None) -> Any:
-        """A request to the control endpoint."""
+        """Send a request to the control endpoint."""
         body = None if content is None else json.dumps(content).encode()
         request = Request(f"{self.url}/_standin/{path}", data=body, method=method)
         try:
@@ -154,7 +153,7 @@ class Account:
             raise ValueError(f"{method} {path}: {error.code} {said}") from None
 
     def load(self, fleet: Mapping[str, Any]) -> None:
-        """Replace the whole content, turn all switches off, forget all calls."""
+        """Replace the whole content, turn off all switches, and clear the recorded calls."""
         self.control("POST", "switches", {})
         self.control("POST", "fleet", fleet)
         self.forget_calls()
@@ -164,14 +163,14 @@ class Account:
         self.control("POST", "switches", switches)
 
     def fleet(self) -> dict[str, Any]:
-        """What the account holds now."""
+        """The current content of the account."""
         return self.control("GET", "fleet")
 
     def set_back(self, tag: str, by: timedelta, but: Container[str] = ()) -> None:
-        """Set back the times that snapshots carry in a tag, for all but these ids, and the times at
-        which images entered the Recycle Bin.
+        """Move back the times in a tag of snapshots, except for these ids, and the times at which
+        images entered the Recycle Bin.
 
-        So a wait ends that is longer than a test or the demo may take.
+        This ends waits that are longer than a test or the demo may take.
         """
         fleet = self.fleet()
         recycled = [
@@ -189,22 +188,22 @@ class Account:
             )
 
     def forget_calls(self) -> None:
-        """Start counting anew."""
+        """Clear the recorded calls."""
         self.control("DELETE", "calls")
 
     def calls(self) -> list[dict[str, Any]]:
-        """Every call since then, in order."""
+        """All recorded calls, in order."""
         return self.control("GET", "calls?log=1")
 
     def mutating_calls(self) -> list[str]:
-        """Those of them that change something, or try to; news change nothing."""
+        """The recorded calls that change something, or try to. Publishing events does not count."""
         names = [call["action"] for call in self.calls()]
         reads = ("Describe", "Get", "List", "PutEvents")
         return [name for name in names if not name.split(":")[-1].startswith(reads)]
 
 
 def earlier(time: str, by: timedelta) -> str:
-    """This time, or each of two in a tag's value, set back."""
+    """The time, or both times in a tag's value, moved back."""
     times = [datetime.fromisoformat(one) - by for one in time.split(" marked ")]
     return " marked ".join(f"{one:%Y-%m-%dT%H:%M:%SZ}" for one in times)
 
@@ -224,24 +223,23 @@ class Function:
         }
         self.process = Process([str(binary(name))], environment | api, directory)
         try:
-            # An event for a function that never comes would wait for the next one.
+            # A function that waits for an event would take the next one.
             wait_for(self.process, self.relay.connected.is_set)
         except BaseException:
             self.stop()
             raise
 
     def stop(self) -> None:
-        """Stop the process first, so that it sees no broken connection."""
+        """Stop the process first, so that its connection does not break."""
         self.process.stop()
         self.relay.stop()
 
 
 class Runtime:
-    """cargo-lambda's runtime API, and the functions that are connected to it.
+    """The runtime API of cargo-lambda, and the functions that are connected to it.
 
-    It runs with `--only-lambda-apis`: the functions are started here, from the
-    binaries that cargo has built. So each can have settings of its own, and new
-    settings take a tenth of a second.
+    It runs with `--only-lambda-apis`: the functions are started here from the binaries that cargo
+    built. So each can have its own settings, and new settings take a tenth of a second.
     """
 
     def __init__(self, account: Account) -> None:
@@ -268,7 +266,7 @@ class Runtime:
         self.stop()
 
     def stop(self) -> None:
-        """Stop the functions, then what they are connected to."""
+        """Stop the functions, then the runtime API."""
         for function in self._functions.values():
             function.stop()
         self._watch.stop()
@@ -277,10 +275,10 @@ class Runtime:
     def start(
         self, name: str, policy: str | None = None, **settings: str | None
     ) -> None:
-        """Start a function, in place of one of the same name that runs already.
+        """Start a function, instead of a running one with the same name.
 
-        The policy is in the file policy.toml where it runs, unless a setting says
-        otherwise. Died when the function gives up by itself.
+        The policy is in policy.toml in the working directory, unless a setting names another.
+        Raises Died if the function exits.
         """
         if name in self._functions:
             self._functions.pop(name).stop()
@@ -292,9 +290,9 @@ class Runtime:
         self._functions[name] = Function(name, self._port, bundle, environment)
 
     def invoke(self, name: str, event: Any, seconds: float = 60) -> Any:
-        """Send an event and wait for the answer; Died when the function dies of it.
+        """Send an event and wait for the response. Raises Died if the function exits.
 
-        `seconds` is the time that the function is told it has.
+        `seconds` is the time until the function's deadline.
         """
         function = self._functions[name]
         function.relay.seconds = seconds
@@ -310,18 +308,18 @@ class Runtime:
         return answer.result()
 
     def check_logs(self) -> None:
-        """Read every log, which fails if a line is not as it should be."""
+        """Read all logs. Fails if a line has the wrong format."""
         for name in self._functions:
             self.logs(name)
 
     def logs(self, name: str) -> list[dict[str, Any]]:
-        """What the function has logged since it was started: a JSON object a line."""
+        """The log of the function since its start: one JSON object per line."""
         lines = self._functions[name].process.said().splitlines()
         return [json.loads(line, object_pairs_hook=_once) for line in lines]
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object; a key that it has twice would be lost on the way to CloudWatch."""
+    """An object without repeated keys, which would be lost in CloudWatch."""
     keys = [key for key, _ in pairs]
     assert len(keys) == len(set(keys)), (
         f"a key comes twice in a line of the log: {keys}"
@@ -332,7 +330,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def image_steward(
     account: Account | str, *arguments: str, **settings: str | None
 ) -> subprocess.CompletedProcess[str]:
-    """Run the operator's command against the account, or an address of this machine."""
+    """Run the operator's command with the account, or with a local address."""
     url = account if isinstance(account, str) else account.url
     return subprocess.run(
         [str(binary("image-steward")), *arguments],
@@ -345,7 +343,7 @@ def image_steward(
 
 
 def write(file: Path, text: str) -> str:
-    """Write a file; its path, as an argument of the command."""
+    """Write a file, and return its path as an argument of the command."""
     file.write_text(text)
     return str(file)
 
@@ -355,5 +353,5 @@ def _json_of(request: Request, seconds: float) -> Any:
         with _open(request, timeout=seconds) as answer:
             return json.load(answer)
     except HTTPError as error:
-        # A function's error; Lambda itself would send it with status 200.
+        # A function's error, which Lambda itself would send with status 200.
         return json.load(error)

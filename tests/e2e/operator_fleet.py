@@ -1,7 +1,8 @@
-"""An account as a platform team has it: 312 images of five kinds, and what uses some of them.
+"""The account of a platform team: 312 images of five kinds, with references to some of them.
 
 Golden images by family and architecture, preview images of pull requests, EKS nodes that are shared
-with twelve accounts, application images whose names hold a version and a date, and forgotten ones.
+with twelve accounts, application images with a version and a date in their names, and images that
+nobody maintains.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from worlds import ACCOUNT, ami, snap
 
 FAMILIES = {"base": 16, "web": 16, "worker": 16, "db": 40}
-"""Each golden family, and the GiB of one of its images."""
+"""All golden families, with the GiB of one of their images."""
 ARCHITECTURES = ("x86_64", "arm64")
 SHARED_WITH = [f"{number:012}" for number in range(210000000001, 210000000013)]
 GOLDEN, PREVIEW, EKS, APP, FORGOTTEN = 112, 63, 32, 80, 25
@@ -48,7 +49,7 @@ max_fraction = 1.0
 
 
 class _Maker:
-    """Numbers the images from 1, and gives each a snapshot."""
+    """Numbers the images from 1, and adds a snapshot to each."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now
@@ -75,7 +76,7 @@ class _Maker:
 
 
 def operator_fleet() -> dict[str, Any]:
-    """The account, for the stand-in: `Account(operator_fleet())`."""
+    """The account for the stand-in: `Account(operator_fleet())`."""
     make = _Maker(datetime.now(UTC))
     golden: dict[tuple[str, str], list[str]] = {}
     for family, gib in FAMILIES.items():

@@ -1,4 +1,4 @@
-"""What an outcome in JSON says: one record for each step."""
+"""Reading an outcome in JSON: one record per step."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Any
 
 
 def taken(outcome: dict[str, Any], step: str) -> list[str]:
-    """The resources on which this step was taken."""
+    """The resources to which this step was applied."""
     done = with_result(outcome, "done")
     return [one["resource"] for one in done if one["step"] == step]
 
 
 def with_result(outcome: dict[str, Any], result: str) -> list[dict[str, Any]]:
-    """The records of the steps that ended with this result."""
+    """The records of the steps with this result."""
     return [one for one in outcome["steps"] if one["result"] == result]
 
 
@@ -22,7 +22,7 @@ def resources(records: list[dict[str, Any]]) -> list[str]:
 
 
 def unread(outcome: dict[str, Any]) -> list[dict[str, Any]]:
-    """The sources that could not be read, which must be why the outcome is a refusal."""
+    """The sources that could not be read, which must be the cause of a refusal."""
     assert outcome["refusal"]["reason"] == "unread", outcome["refusal"]
     return outcome["refusal"]["sources"]
 

@@ -1,4 +1,4 @@
-"""Pages of the documentation that hold what a program has measured."""
+"""Documentation pages with measurements of a program."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def replace_section(page: Path, name: str, text: str) -> None:
-    """Put the text in place of what stands between the page's marks of that name."""
+    """Replace the text between the page's comments with that name."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     head, rest = page.read_text().split(begin)
     _, tail = rest.split(end)

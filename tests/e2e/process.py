@@ -1,4 +1,4 @@
-"""Processes that are started, heard and stopped as groups of their own."""
+"""Starting processes as process groups, reading their output and stopping them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pathlib import Path
 
 
 class Died(Exception):
-    """A process that should be serving has ended; its last words are the text."""
+    """A process that should serve has exited. The text is the end of its output."""
 
 
 class Process:
-    """A process in its own group, and what it has said so far."""
+    """A process in its own process group, with its output so far."""
 
     def __init__(
         self, command: list[str], environment: Mapping[str, str], directory: Path
@@ -41,24 +41,24 @@ class Process:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs."""
+        """The exit code; None while it runs."""
         return self._process.poll()
 
     def said(self) -> str:
-        """All of its standard output up to now."""
+        """Its standard output so far."""
         return (self._said / "stdout").read_text(errors="replace")
 
     def complained(self) -> str:
-        """All of its standard error up to now."""
+        """Its standard error so far."""
         return (self._said / "stderr").read_text(errors="replace")
 
     def last_words(self) -> str:
-        """The ends of both, for a message about its death."""
+        """The ends of both outputs, for a message about its exit."""
         lines = (self.said() + self.complained()).splitlines()
         return "\n".join([f"{self.name} ended with {self.exit_code}:", *lines[-15:]])
 
     def stop(self) -> None:
-        """End the whole group, gently for two seconds."""
+        """Stop the whole group. It gets two seconds to exit."""
         for sign in (signal.SIGTERM, signal.SIGKILL):
             try:
                 os.killpg(self._process.pid, sign)
@@ -72,24 +72,24 @@ class Process:
 
 
 def exit_when_killed() -> None:
-    """Let SIGTERM end this process as Ctrl-C does, so that it stops what it has started.
+    """Make SIGTERM end this process like Ctrl-C, so that it stops the processes that it started.
 
-    Ctrl-C too is set: a shell starts processes in the background with it ignored, and then
-    pytest-xdist could not interrupt its workers.
+    Ctrl-C is set too: a shell starts background processes with it ignored, and then pytest-xdist
+    could not interrupt its workers.
     """
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, signal.default_int_handler)
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on at the moment."""
+    """A free local port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def accepts(port: int) -> bool:
-    """Whether somebody listens there."""
+    """Whether a process listens there."""
     try:
         socket.create_connection(("127.0.0.1", port), 1).close()
     except OSError:
@@ -98,7 +98,7 @@ def accepts(port: int) -> bool:
 
 
 def wait_for(process: Process, ready: Callable[[], bool], seconds: float = 30) -> None:
-    """Returns when it is ready; Died when it is not by then, or will not be."""
+    """Waits until it is ready. Raises Died if it is not ready in time, or exits."""
     end = time.monotonic() + seconds
     while not ready():
         if process.exit_code is not None:

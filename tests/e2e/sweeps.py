@@ -1,6 +1,6 @@
-"""One sweep over the images, by the operator's command or by the function.
+"""One image sweep, by the operator's command or by the function.
 
-What both promise is the same, and so are the tests of it.
+Both have the same guarantees, so they share the tests.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ HOW = ("command", "function")
 
 
 class Sweeps:
-    """Applies policies to the account; `how` says by what."""
+    """Applies policies to the account, with the command or the function (`how`)."""
 
     def __init__(
         self, how: str, account: Account, request: Any, directory: Path
@@ -29,14 +29,14 @@ class Sweeps:
         self._file = directory / "policy.toml"
 
     def prune(self, policy: str) -> dict[str, Any]:
-        """What was done about images."""
+        """The outcome for images."""
         if self.how == "function":
             answer = self._invoke("prune-images", policy)
             return answer["outcome"]
         return self._apply(policy)["images"]
 
     def reap(self, policy: str) -> dict[str, Any]:
-        """What was found and done about snapshots."""
+        """The results for snapshots."""
         if self.how == "function":
             return self._invoke("reap-snapshots", policy)
         return self._apply(policy)["snapshots"]
@@ -61,42 +61,42 @@ class Sweeps:
 
 @pytest.fixture(params=HOW)
 def sweeps(request: pytest.FixtureRequest, account: Account, tmp_path: Path) -> Sweeps:
-    """Sweeps by the command, and the same test again by the functions."""
+    """Sweeps by the command. The same test runs again for the functions."""
     return Sweeps(request.param, account, request, tmp_path)
 
 
 @pytest.fixture
 def command(request: pytest.FixtureRequest, account: Account, tmp_path: Path) -> Sweeps:
-    """Sweeps by the command alone, where the function could not differ."""
+    """Sweeps by the command only, if the function cannot differ."""
     return Sweeps("command", account, request, tmp_path)
 
 
 class Planner:
-    """`image-steward plan` and `stale` under a policy."""
+    """`image-steward plan` and `stale` with a policy."""
 
     def __init__(self, account: Account, directory: Path) -> None:
         self._account = account
         self._file = directory / "planned.toml"
 
     def run(self, policy: str, *arguments: str) -> Any:
-        """The finished process of `plan`."""
+        """The completed process of `plan`."""
         return self.command("plan", policy, *arguments)
 
     def command(self, command: str, policy: str, *arguments: str) -> Any:
-        """The finished process."""
+        """The completed process."""
         self._file.write_text(policy)
         return image_steward(
             self._account, command, "--policy", str(self._file), *arguments
         )
 
     def decisions(self, policy: str) -> dict[str, dict[str, Any]]:
-        """The decision about each image."""
+        """The decision for each image."""
         done = self.run(policy, "--format", "json")
         assert done.stdout, done.stderr
         return {one["image_id"]: one for one in json.loads(done.stdout)["decisions"]}
 
     def snapshots(self, policy: str) -> dict[str, dict[str, Any]]:
-        """The decision about each snapshot that is marked or an orphan."""
+        """The decision for each tagged or orphaned snapshot."""
         done = self.run(policy, "--format", "json")
         assert done.stdout, done.stderr
         found = json.loads(done.stdout)["marked_snapshots"]

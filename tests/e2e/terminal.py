@@ -1,4 +1,4 @@
-"""The command on a terminal: a pseudo-terminal of a given width."""
+"""The command on a pseudo-terminal of a given width."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from dataclasses import dataclass
 from harness import Account, binary, steward_environment
 
 MAX_SILENCE = 60
-"""After so many seconds without output the command is stuck."""
+"""Seconds without output after which the command counts as stuck."""
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @dataclass
 class Shown:
-    """What the terminal got, and how the command ended."""
+    """The output on the terminal, and the exit code."""
 
     raw: str
     returncode: int
 
     @property
     def text(self) -> str:
-        """Without colours and movements of the cursor."""
+        """Without colors and cursor movements."""
         return ESCAPE.sub("", self.raw)
 
     @property
@@ -47,7 +47,7 @@ def on_terminal(
 ) -> Shown:
     """Run the command with all three standard streams on a terminal.
 
-    `answer` is typed when it shows `prompt`; without one it must not ask.
+    `answer` is typed when it shows `prompt`. Without `answer`, it must not prompt.
     """
     url = account if isinstance(account, str) else account.url
     more: Mapping[str, str | None] = {"TERM": "xterm-256color"} | settings
@@ -55,7 +55,7 @@ def on_terminal(
     command = [str(binary("image-steward")), *arguments]
     terminal, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    # Forking here, beside the threads of the test runner, might never come back.
+    # Forking in this process, which has threads of the test runner, could deadlock.
     process = subprocess.Popen(
         ["setsid", "--ctty", *command],
         stdin=theirs,
@@ -80,7 +80,7 @@ def on_terminal(
         pieces.append(piece)
         if not asked and prompt.encode() in b"".join(pieces):
             asked = True
-            # Ctrl-D is the end of the input.
+            # Ctrl-D ends the input.
             os.write(terminal, ("\x04" if answer is None else answer).encode())
     os.close(terminal)
     returncode = process.wait()

@@ -1,4 +1,4 @@
-"""The operator's command: the real binary, in good weather and in bad."""
+"""The operator's command: the real binary, with and without failures."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from worlds import (
 NO_KEYS: dict[str, str | None] = {
     "AWS_ACCESS_KEY_ID": None,
     "AWS_SECRET_ACCESS_KEY": None,
-    # People do not set this, so it must be quick without.
+    # People do not set this, so it must be fast without it.
     "AWS_EC2_METADATA_DISABLED": None,
 }
 
@@ -89,7 +89,7 @@ class TestGoodWeather:
         assert offline.returncode == DONE
         assert account.calls() == []
         told = [json.loads(done.stdout) for done in (offline, live)]
-        # A live plan asks only about images that would change.
+        # A live plan verifies only images that would change.
         for decision in (one for plan in told for one in plan["decisions"]):
             decision.pop("shared_with", None)
         assert told[0] == told[1]
@@ -105,7 +105,7 @@ class TestGoodWeather:
         assert offline.returncode == DONE
         # One is newly expired, and three are due.
         assert "launch permissions of 4 images to retire" in offline.stderr
-        # Those, and one that waits.
+        # These, and one that waits.
         assert "recipes to 5 images to retire" in offline.stderr
         assert "retention rules of the Recycle Bin" in offline.stderr
 
@@ -273,7 +273,7 @@ class TestBadWeather:
     def test_no_credentials_where_no_instance_metadata_answers(
         self, account: Account, rules: str, black_hole: str
     ) -> None:
-        """As on a laptop: no instance metadata, and no refusal either."""
+        """As on a laptop: no instance metadata, and connections are not refused."""
         started = time.monotonic()
         service = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": black_hole}
         done = image_steward(account, "plan", "--policy", rules, **NO_KEYS | service)
@@ -324,14 +324,14 @@ class TestBadWeather:
                 account, "plan", "--policy", rules, "--endpoint-url", url
             )
             assert done.returncode == USAGE
-            assert "it is no URL such as https://" in done.stderr
+            assert "not a URL; expected for example https://" in done.stderr
 
     def test_a_time_before_the_inventory(
         self, account: Account, rules: str, tmp_path: Path
     ) -> None:
         saved = tmp_path / "saved.json"
         saved.write_text(image_steward(account, "inventory").stdout)
-        # What some editors begin a file with.
+        # The byte order mark with which some editors start a file.
         saved.write_text("\ufeff" + saved.read_text())
         plan = ("plan", "--policy", rules, "--inventory", str(saved), "--now")
         done = image_steward(account, *plan, "2020-01-01T00:00:00Z")
@@ -454,7 +454,7 @@ def test_what_has_no_effect_is_noted(account: Account, tmp_path: Path) -> None:
 
 
 def test_strict_fails_on_what_has_no_effect(account: Account, tmp_path: Path) -> None:
-    """`plan` and `validate` still print everything; `apply` changes nothing."""
+    """`plan` and `validate` still print everything. `apply` changes nothing."""
     near = '[[rule]]\nname = "near"\nmatch = { name = "web" }\nkeep = { last = 1 }\n'
     rules = write(tmp_path / "policy.toml", policy(more=near))
     good = write(tmp_path / "good.toml", policy())

@@ -1,4 +1,4 @@
-"""`image-steward apply` asks a person, and needs --yes or a saved plan where nobody can answer."""
+"""`image-steward apply` asks for confirmation. Without a terminal it needs --yes or a saved plan."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def rules(tmp_path: Path) -> str:
 
 @pytest.fixture
 def saved(account: Account, rules: str) -> str:
-    """A plan that was saved for `web_fleet`."""
+    """A saved plan for `web_fleet`."""
     account.load(web_fleet())
     file = str(Path(rules).with_name("plan.json"))
     assert (

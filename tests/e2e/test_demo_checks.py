@@ -1,4 +1,4 @@
-"""The checks of the demo: each of them fails when what it checks is not so."""
+"""The checks of the demo. Each check fails if its condition is violated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from make_fleet import make_fleet, new_id
 ORPHAN = new_id("snap", "orphan")
 GOLDEN = "golden-x86_64-"
 KEPT = "2099-01-01"
-SPARED = "images that are opted out, protected, or another account's"
+SPARED = "images that are excluded by tag, protected, or of another account"
 Harm = Callable[[Any, str], object]
 
 
@@ -31,19 +31,19 @@ def before(account: Account) -> World:
 
 
 def failures(before: World, after: World) -> dict[str, list[str]]:
-    """The checks that fail, and what they name."""
+    """The failed checks, with the resources that they name."""
     return {one.what: one.wrong for one in check(before, before, after) if one.wrong}
 
 
 def named(world: World, family: str, age: int) -> str:
-    """The image of this family and this age in days."""
+    """The image with this family and age in days."""
     name = f"{family}{datetime.now(UTC) - timedelta(days=age):%Y%m%d}"
     [found] = [i for i, one in world.images.items() if one["Name"] == name]
     return found
 
 
 def ours(key: str, **value: str) -> list[dict[str, str]]:
-    """A tag of image-steward, as the calls take them."""
+    """A state tag, as a parameter of the calls."""
     more = {name.title(): text for name, text in value.items()}
     return [{"Key": f"image-steward:{key}"} | more]
 

@@ -54,7 +54,7 @@ def rules(tmp_path: Path) -> str:
 
 @pytest.fixture
 def saved(account: Account, rules: str, tmp_path: Path) -> str:
-    """A plan for `web_fleet`, in a file."""
+    """A plan for `web_fleet` in a file."""
     account.load(web_fleet())
     file = str(tmp_path / "plan.json")
     done = image_steward(account, "plan", "--policy", rules, "--out", file)
@@ -66,7 +66,7 @@ def saved(account: Account, rules: str, tmp_path: Path) -> str:
 def apply_saved(
     account: Account, file: str, *more: str
 ) -> subprocess.CompletedProcess[str]:
-    """Apply a saved plan under the policy that lies beside it."""
+    """Apply a saved plan with the policy in the same directory."""
     rules = str(Path(file).with_name("policy.toml"))
     return image_steward(account, "apply", file, "--policy", rules, *more)
 
@@ -78,7 +78,7 @@ def digest_of(rules: str) -> str:
 
 
 def offline(tmp_path: Path, images: list[Any], **more: Any) -> str:
-    """A saved inventory with these images, all our own and available."""
+    """A saved inventory with these images, which are own and available."""
     own = {"owner_id": ACCOUNT, "state": "available"}
     inventory = {
         "format": 1,
@@ -180,7 +180,7 @@ class TestSavedPlan:
     def test_it_needs_the_policy_of_the_operator(
         self, account: Account, saved: str, rules: str, tmp_path: Path
     ) -> None:
-        """Whoever may write the file may write any policy into it."""
+        """Anyone who may write the file can change its policy."""
         theirs = digest_of(rules)
         other = write(tmp_path / "other.toml", policy(PLAIN, last=1))
         for expected in (("--policy", other), ("--expect-policy", digest_of(other))):
@@ -233,7 +233,7 @@ class TestSavedPlan:
     def test_a_crafted_file_removes_nothing_that_is_kept(
         self, account: Account, tmp_path: Path
     ) -> None:
-        """Opted-out images, past the cap, with any content, at any time."""
+        """Excluded images, over the cap, with any content, at any time."""
         text = policy(PLAIN).replace("max_fraction", "max_per_run = 2\nmax_fraction")
         write(tmp_path / "policy.toml", text)
         fleet = web_fleet()
@@ -267,7 +267,7 @@ class TestSavedPlan:
             assert done.returncode == REFUSED, done.stdout + done.stderr
             assert "differences)" in done.stdout
             assert account.mutating_calls() == []
-        # With their own policy it is not even compared.
+        # With another policy, the plan is not even compared.
         file.write_text(json.dumps(crafted | {"policy": plan["policy"]}))
         assert apply_saved(account, str(file)).returncode == USAGE
         assert account.fleet() == before
@@ -312,7 +312,7 @@ class TestSavedPlan:
         if change == "shared":
             at(fleet, ami(7))["launch_permissions"] = ["999988887777"]
         if change == "newer":
-            # A newer image pushes number 2 out: the plan does not touch it.
+            # A newer image takes the place of number 2. The plan does not change number 2.
             fleet["images"].append(image(20, 0.01, snapshots=[]))
         if change == "snapshots":
             at(fleet, ami(5))["snapshots"].append(snap(77))
@@ -392,7 +392,7 @@ class TestSavedPlan:
         plan = json.loads(Path(saved).read_text())
         decisions = plan["plan"]["decisions"]
         for one in decisions:
-            # What apply would take for a mark of its own.
+            # A value that apply would accept as its own tag.
             one["expired_at"] = plan["plan"]["planned_at"]
             one["reasons"] = []
         chosen = [one for one in decisions if one["image_id"] != ami(6)]
@@ -529,7 +529,7 @@ class TestFiles:
                 old.write_text("old")
                 old.chmod(0o644)
                 link.symlink_to(dangling)
-                # Who has it open reads on, and what was there before.
+                # A process that has the file open can still read the old content.
                 with old.open() as reader:
                     for file in (new, old, link):
                         arguments = (*command, "--out", str(file))
@@ -620,7 +620,7 @@ class TestExplain:
         now = live["planned_at"]
         told = image_steward(account, *explain, "--inventory", file, "--now", now)
         offline = json.loads(told.stdout)
-        # It is read live too, although a used image is kept whoever may launch it.
+        # It is verified live too, although an image in use is kept whatever its permissions are.
         assert live["image"]["launch_permissions"] == []
         assert offline == live
         assert account.calls() == []
@@ -701,7 +701,7 @@ class TestTerminal:
         arguments = ("--policy", rules, "--inventory", file)
         for command in (("plan", "--all"), ("explain", ami(7)), ("stale",)):
             shown = on_terminal(account, "-q", *command, *arguments, columns=60)
-            # Only what has no space in it may be longer than the terminal is wide.
+            # Only a text without spaces may be longer than the width of the terminal.
             long = [line for line in shown.lines if len(line) > 60]
             for line in long:
                 copied = line.lstrip().startswith(("aws ", "image-steward ", "or "))
@@ -717,7 +717,7 @@ class TestTerminal:
         shown = on_terminal(account, "plan", "--policy", rules)
         assert "reading the account" in shown.text
         assert re.search(r"\d+ calls", shown.text)
-        # And gone when the result comes: the line is cleared, and not drawn again.
+        # The line is cleared when the result is printed, and not drawn again.
         drawn, result = shown.raw.split("Account ", 1)
         assert drawn.rindex("\x1b[2K") > drawn.rindex(" per second")
         assert " per second" not in result
@@ -731,7 +731,7 @@ class TestInterrupt:
     def test_ctrl_c_stops_after_the_call_in_flight_and_says_what_was_not_done(
         self, account: Account, rules: str
     ) -> None:
-        # 90 of them may go at once, then 5 a second.
+        # 90 calls may be made at once, then 5 a second.
         images = [image(n, n + 20, marked=10) for n in range(1, 123)]
         account.load(
             {
@@ -758,7 +758,7 @@ class TestInterrupt:
         due = {ami(n) for n in range(3, 123)} - gone
         assert f" ({len(due)}): " in rest
         assert set(re.findall(r"ami-\w+", rest)) < due
-        # And it began nothing new.
+        # And it started nothing else.
         assert "DeleteSnapshot" not in [call["action"] for call in account.calls()]
         assert "Snapshots skipped (interrupted)." in said
         # The next run does the rest.
@@ -770,7 +770,7 @@ class TestInterrupt:
         self, account: Account, tmp_path: Path
     ) -> None:
         rules = write(tmp_path / "policy.toml", without_cap())
-        # With whom each is shared is asked one by one: 90 at once, then 19 a second.
+        # Launch permissions are read one by one: 90 at once, then 19 a second.
         images = [image(n, n, marked=10) for n in range(1, 400)]
         account.load(
             {
@@ -927,7 +927,7 @@ class TestSize:
         assert len(done.stdout.splitlines()) < 60
         told = image_steward(account, "-q", "explain", ami(49_999), *arguments)
         assert "number 49999 of 50000" in told.stdout
-        # Both of them, unoptimised.
+        # Both of them, unoptimized.
         assert time.monotonic() - began < 60
 
 

@@ -1,4 +1,4 @@
-"""What the repository says of itself: policies and schema."""
+"""The repository's own files: policies and schema."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ README = (ROOT / "README.md").read_text()
 
 
 def policies() -> list[Path]:
-    """Every policy document of the repository, as a file of its own."""
+    """All policy documents of the repository, each in a file."""
     return sorted([*ROOT.glob("examples/*.toml"), *ROOT.glob("demo/*.toml")])
 
 
 def scenario_policies() -> dict[str, Any]:
-    """The policies of the scenarios: TOML, or JSON where the text begins so."""
+    """The policies of the scenarios, in TOML, or in JSON if the text starts like it."""
     found = {}
     for path in sorted(ROOT.glob("tests/scenarios/*.toml")):
         text = tomllib.loads(path.read_text())["policy"]

@@ -1,4 +1,4 @@
-"""The three functions: real binaries, on cargo-lambda's runtime, over real calls."""
+"""The functions: real binaries with the runtime of cargo-lambda, and real calls."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ APPLY = {"STEWARD_MODE": "apply"}
 
 
 def new_image(**more: Any) -> dict[str, Any]:
-    """An account in which web-9 has just been made from the instance, with two disks."""
+    """An account in which web-9 was just created from the instance, with two disks."""
     fleet = web_fleet()
     made = image(9, 0, source_instance=INSTANCE, snapshots=[snap(9), snap(10)], **more)
     return fleet | {"images": [*fleet["images"], made]}
@@ -116,7 +116,7 @@ class TestTagImage:
         assert why in answer["reason"]
         assert account.mutating_calls() == []
         assert account.fleet() == before
-        # It is alive, and answers the next event.
+        # It still runs, and responds to the next event.
         assert runtime.invoke("tag-image", None)["answer"] == "ignored"
 
     def test_an_image_that_does_not_show_yet_is_an_error_so_that_lambda_retries(
@@ -271,7 +271,7 @@ class TestPruneImages:
     def test_a_second_run_changes_nothing(
         self, account: Account, runtime: Runtime
     ) -> None:
-        # Rescued, because it is shared; the second run must not mark it again.
+        # Rescued because it is shared. The second run must not tag it again.
         shared = image(9, 80, marked=10, launch_permissions=["999988887777"])
         fleet = web_fleet()
         account.load(fleet | {"images": [*fleet["images"], shared]})
@@ -387,7 +387,7 @@ class TestPruneImages:
         account.load(web_fleet())
         runtime.start("prune-images", policy(), **APPLY)
         runtime.invoke("prune-images", scheduled_event())
-        # The metrics have a form of their own.
+        # Metrics have a different format.
         logs = [one for one in runtime.logs("prune-images") if "_aws" not in one]
         assert all({"timestamp", "level", "message"} <= line.keys() for line in logs)
         gone = {line["image_id"] for line in logs if line["message"] == "deregistered"}
@@ -418,16 +418,16 @@ class TestReapSnapshots:
         snapshots = [
             tagged_snapshot(31, 40),
             tagged_snapshot(32, 41),
-            # Time is left, an image exists, an image uses it, someone wants it.
+            # Time remains, an image exists, an image uses it, somebody needs it.
             tagged_snapshot(33, 42, days=-1),
             tagged_snapshot(34, 1),
             tagged_snapshot(1, 43),
             tagged_snapshot(35, 44, **{"image-steward:keep": ""}),
             {"snapshot_id": snap(36), "description": f"Created for {ami(45)}"},
-            # Its image has not been in the Recycle Bin for long enough, or is not there.
+            # Its image has not been in the Recycle Bin for long enough, or is not in it.
             tagged_snapshot(37, 46),
             tagged_snapshot(38, 47),
-            # Only a tag says that it was made for an image.
+            # Only a tag states that it was created for an image.
             tagged_snapshot(39, 40) | {"description": ""},
         ]
         gone = [recycled(number) for number in range(40, 46)]
@@ -576,12 +576,12 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("settings", "says"),
         [
-            ({"STEWARD_MODE": "yes"}, "STEWARD_MODE is `yes`; write `plan` or `apply`"),
-            ({"STEWARD_POLICY": None}, "STEWARD_POLICY is not set; write file:PATH"),
-            ({"STEWARD_POLICY": "policy.toml"}, "write file:PATH"),
+            ({"STEWARD_MODE": "yes"}, "STEWARD_MODE is `yes`; use `plan` or `apply`"),
+            ({"STEWARD_POLICY": None}, "STEWARD_POLICY is not set; use file:PATH"),
+            ({"STEWARD_POLICY": "policy.toml"}, "use file:PATH"),
             ({"STEWARD_POLICY": "ssm:/p#11"}, "with N from 2 to 10"),
             ({"STEWARD_TEMPLATE": "2"}, "the archives of the same release"),
-            ({"STEWARD_POLICY": "env:ABSENT"}, "no such variable"),
+            ({"STEWARD_POLICY": "env:ABSENT"}, "that variable does not exist"),
             ({"AWS_REGION": None}, "no Region"),
         ],
     )
@@ -613,7 +613,7 @@ def position(calls: list[dict[str, Any]], action: str, resource: str) -> int:
 def test_every_version_of_a_template_counts_for_the_functions(
     account: Account, runtime: Runtime
 ) -> None:
-    """An old version names an image that is due, and a snapshot that is."""
+    """An old version refers to an image and a snapshot that are due."""
     template = {
         "launch_template_id": "lt-00000000000000009",
         "default_version": 3,

@@ -21,7 +21,7 @@ from harness import (
 )
 from worlds import DUE, PLAIN, ago, ami, image_ids, policy, web_fleet
 
-# All but the two newest, and the one in use, which is rescued.
+# All but the two newest and the one in use, which is rescued.
 EXPIRED = [ami(number) for number in (3, 4, 5, 6, 7)]
 
 
@@ -32,7 +32,7 @@ def rules(tmp_path: Path) -> str:
 
 @pytest.fixture
 def saved(account: Account, rules: str, tmp_path: Path) -> str:
-    """A plan for `web_fleet`, in a file."""
+    """A plan for `web_fleet` in a file."""
     account.load(web_fleet())
     file = str(tmp_path / "plan.json")
     done = image_steward(account, "plan", "--policy", rules, "--out", file)
@@ -41,7 +41,7 @@ def saved(account: Account, rules: str, tmp_path: Path) -> str:
 
 
 def change(file: str, **values: Any) -> None:
-    """Replace values of the plan in a file."""
+    """Replace values in a plan file."""
     content = json.loads(Path(file).read_text())
     content["plan"] |= values
     Path(file).write_text(json.dumps(content))
@@ -142,7 +142,7 @@ class TestMaxRemovals:
         plan = ("plan", "--policy", rules, "--max-removals")
         passed = image_steward(account, *plan, "5")
         assert (passed.returncode, passed.stderr) == (DONE, "")
-        # Of the five one is newly expired, one waits, and three are deregistered.
+        # Of these five, one is newly expired, one waits, and three are deregistered.
         failed = image_steward(account, *plan, "4")
         assert failed.returncode == GATE
         assert failed.stdout == passed.stdout
@@ -202,7 +202,7 @@ class TestMaxRemovals:
         assert json.loads(to_output.stdout)["format"] == 1
 
     def test_the_summary_of_a_file_is_not_believed(self, saved: str) -> None:
-        """Anybody may have edited it."""
+        """Anyone may have edited it."""
         summary = json.loads(Path(saved).read_text())["plan"]["summary"]
         change(saved, summary=summary | {"expired_total": 0})
         shown = image_steward(NOWHERE, "show", saved, "--max-removals", "4")

@@ -1,4 +1,4 @@
-"""What the harness promises: no way to a real account, and nothing left behind."""
+"""The guarantees of the harness: no access to a real account, and no remaining processes."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_everything_is_stopped_when_the_run_is(how: signal.Signals) -> None:
     assert run.stdout is not None
     assert run.stdout.readline() == "ready\n"
     started = processes_with(marker) - {run.pid}
-    # The account, cargo-lambda and the function, at least.
+    # At least the account, cargo-lambda and the function.
     assert len(started) >= 3
     run.send_signal(how)
     run.wait(10)
@@ -109,7 +109,7 @@ def gone_within_a_second(marker: str) -> bool:
 
 
 def processes_with(marker: str) -> set[int]:
-    """The processes that run in an environment with this marker."""
+    """The processes whose environment contains this value."""
     wanted = f"MARKER={marker}".encode()
     found = set()
     for entry in Path("/proc").glob("[0-9]*"):

@@ -1,7 +1,7 @@
-"""Who forges nothing loses nothing: how many snapshots of removed images stay as orphans.
+"""Without forgery, nothing is lost: how many snapshots of removed images remain as orphans.
 
-Counted with `simulate`, which a property holds to what real sweeps do, and compared with a Recycle
-Bin that keeps images for a year.
+Counted with `simulate`, which a property test compares with real sweeps, and compared with a
+Recycle Bin that keeps images for a year.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ min_references = 0
 def after_sweeps(
     inventory: dict[str, Any], policy: str, bin_days: int, path: Path
 ) -> tuple[int, int]:
-    """The snapshots that are there after `DAYS` days of daily sweeps, and how many were deleted."""
+    """The snapshots that exist after `DAYS` days of daily sweeps, and how many were deleted."""
     rules = [
         {"rule_id": kind, "resource": kind, "days": bin_days, "in_effect": True}
         for kind in ("images", "snapshots")

@@ -1,4 +1,4 @@
-"""`init`: a first policy from an account, and from what other tools were told."""
+"""`init`: a first policy from an account, and from configurations of other tools."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ AT = ("--now", "2026-11-22T12:00:00Z")
 
 
 def steward(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Without an account: nothing listens there."""
+    """Without an account, because nothing listens there."""
     return image_steward(NOWHERE, *map(str, arguments))
 
 
 def plan_of(policy: Path, *where: str | Path) -> dict[str, Any]:
-    """The plan as the real command makes it, after it found the policy valid."""
+    """The plan of the real command, after it validated the policy."""
     valid = steward("validate", "--policy", policy)
     assert valid.returncode == DONE, valid.stderr + policy.read_text()
     planned = steward("plan", "--policy", policy, "--format", "json", *where)
@@ -64,7 +64,7 @@ def assert_nothing_in_use_goes(plan: dict[str, Any]) -> None:
 
 
 def world() -> dict[str, Any]:
-    """A saved inventory of families of several kinds; the numbers are ages in days."""
+    """A saved inventory with families of several kinds. The numbers are ages in days."""
     images: list[dict[str, Any]] = []
 
     def family(name: str, ages: list[int], **tags: str) -> None:
@@ -236,10 +236,10 @@ def test_a_first_policy_from_a_saved_inventory(saved: Path, tmp_path: Path) -> N
         "pr",
     }
     assert_nothing_in_use_goes(plan)
-    # Families of which nothing is in use keep three, and what is younger than 30 days.
+    # Families without images in use keep three, and those younger than 30 days.
     assert expired(plan) == {
         *("till-4", "till-5", "till-6", "till-7", "till-8"),
-        # db-1 is in use and the newest: three, and 60 days, which is a little more than its 30.
+        # db-1 is in use and the newest: three, and 60 days, a little more than its age of 30 days.
         *("db-4", "db-5", "db-6"),
     }
 
@@ -361,20 +361,20 @@ def test_several_files_make_one_policy(tmp_path: Path, saved: Path) -> None:
         "{or: [unused, {type: event, key: a, value: b}]}",
         "{type: something-of-next-year}",
         "12",
-        # A key that is not known.
+        # An unknown key.
         "{type: image-age, days: 2, hours: 3}",
         "{type: image-age, <<: {op: lt, days: 30}}",
         "{type: unused, since: 3}",
         "{type: value, key: Name, value: web, of: 3}",
-        # Theirs looks at the word before the comparison: these are always so, and never.
+        # The other tool reads the word before the comparison: these are always true, and never.
         "{not: [{type: value, key: 'tag:X', op: ne, value: present}]}",
         "{not: [{type: value, key: 'tag:X', op: ne, value: absent}]}",
         "{not: [{type: value, key: Platform, op: ne, value: absent}]}",
         "{type: value, key: Name, op: contains, value: present}",
-        # No glob, and classes that ours would read otherwise.
+        # No glob, and character classes that ours would parse differently.
         "{type: value, key: Name, op: glob, value: '[z-a]x'}",
         "{type: value, key: Name, op: glob, value: '[a-c-e]x'}",
-        # What theirs fills in, and what its reader takes for something else than a text.
+        # Values that the other tool inserts, and values that its parser does not read as text.
         "{type: value, key: Name, op: glob, value: 'web-{region}-*'}",
         "{type: value, key: Name, op: not-in, value: ['web-{region}']}",
         "{'tag:X': yes}",
@@ -386,7 +386,7 @@ def test_several_files_make_one_policy(tmp_path: Path, saved: Path) -> None:
 def test_a_condition_that_ours_lacks_disarms_the_rule(
     tmp_path: Path, saved: Path, condition: str
 ) -> None:
-    """Without it the rule would take more images: so no rule that decides has the policy's name."""
+    """Without it the rule would match more images. So no effective rule has the policy's name."""
     made = translated(
         tmp_path,
         "policies:\n- name: p\n  resource: ami\n  filters:\n"
@@ -475,7 +475,7 @@ def test_conditions_that_ours_has(
 
 
 def test_an_exception_by_a_pattern_excepts_what_theirs_does(tmp_path: Path) -> None:
-    """`[!a]` is one character, also where that is two bytes."""
+    """`[!a]` is one character, even if that has two bytes."""
     saved = tmp_path / "saved.json"
     names = ["äx-1", "äx-2", "bx-1", "ax-1", "ax-2"]
     images = [
@@ -578,7 +578,8 @@ DEV = "  filters: [{'tag:Env': dev}, {type: image-age, days: 3}]\n"
         (of_two(DEV + DEREGISTER, DEREGISTER), True),
         (of_two(DEV + DEREGISTER, DEV.replace("dev", "test") + DEREGISTER), True),
         (of_two(DEV.replace("dev", "present") + DEREGISTER, DEV + DEREGISTER), False),
-        # Only an exception by tag more: it is kept by the first, and does not reach the second.
+        # Only one more exception by tag: the first rule keeps the image, so the second never
+        # matches it.
         (
             of_two(DEV.replace("dev", "absent") + DEREGISTER, DEV + DEREGISTER),
             False,
@@ -650,7 +651,7 @@ def test_every_call_of_a_line_counts(tmp_path: Path) -> None:
 
 
 def test_a_tag_without_a_value_makes_no_family(tmp_path: Path) -> None:
-    """Theirs removes nothing from the group whose values are all empty."""
+    """The other tool removes nothing from the family whose values are all empty."""
     made = translated(tmp_path, "amicleaner --mapping-values Role -f\n")
     assert 'match = { tags = { Role = "?*" } }' in made.stdout
 
@@ -763,7 +764,7 @@ def test_the_alternatives_of_a_policy_do_not_hide_one_another(tmp_path: Path) ->
     rules = made.stdout.split("[[rule]]\n")[1:]
     assert ['Env = "dev"' in rule for rule in rules] == [True, False, False]
     assert ['within = "30d"' in rules[0], 'within = "90d"' in rules[1]] == [True, True]
-    # Only the second policy is hidden.
+    # Only the second policy never has an effect.
     assert made.returncode == PART
     assert made.stderr.count("not translated: ") == 1
 

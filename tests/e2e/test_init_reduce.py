@@ -23,14 +23,14 @@ REDUCE = (
 
 
 def steward(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Without an account: nothing listens there."""
+    """Without an account, because nothing listens there."""
     return image_steward(NOWHERE, *map(str, arguments))
 
 
 def world() -> dict[str, Any]:
-    """Three families of seven images, one of four without a family, a week between two images.
+    """Three families of seven images and one of four without a family, with a week between images.
 
-    The newest of each is to be kept by its tag, and the second and the last are in use.
+    The newest of each is kept by its tag, and the second and the last are in use.
     """
     images: list[dict[str, Any]] = []
     used: list[str] = []
@@ -81,7 +81,7 @@ def translated(
     action: str = "deregister",
     more: tuple[str | Path, ...] = (),
 ) -> tuple[subprocess.CompletedProcess[str], Path]:
-    """A policy of theirs with these filters, as one of ours."""
+    """A Custodian policy with these filters, converted to ours."""
     theirs = tmp_path / "theirs.yml"
     lines = "".join(f"  - {one}\n" for one in filters)
     theirs.write_text(
@@ -110,7 +110,7 @@ def age(one: dict[str, Any]) -> float:
 def reduced(
     images: list[dict[str, Any]], discard: int, by: str | None
 ) -> list[dict[str, Any]]:
-    """As theirs does it: all but the newest of each group."""
+    """As in Custodian: all but the newest of each family."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for one in sorted(images, key=lambda one: one["created_at"], reverse=True):
         value = "" if by is None else one["tags"].get(by, "")
@@ -156,14 +156,14 @@ WHOLE = "{type: reduce, sort-by: {key: CreationDate, value_type: date}, order: d
     [
         ([FAMILY, REDUCE], [has_family, by_family]),
         ([FAMILY, REDUCE, "unused"], [has_family, by_family]),
-        # Before: those that are held, or young, take no place among the newest two.
+        # Before: images that are in use or young take no place among the newest two.
         ([FAMILY, NO_HOLD, REDUCE], [has_family, not_held, by_family]),
         ([OLD, FAMILY, REDUCE], [old, has_family, by_family]),
         # After: they do.
         ([FAMILY, REDUCE, NO_HOLD], [has_family, by_family, not_held]),
         ([FAMILY, REDUCE, OLD], [has_family, by_family, old]),
         ([DATA, REDUCE, OLD, "unused", NO_HOLD], [data, by_family, old, not_held]),
-        # One group.
+        # One family.
         ([DATA, WHOLE], [data, of_all]),
         ([WHOLE, "{State: available}", "{Public: false}"], [of_all]),
     ],
@@ -238,7 +238,7 @@ def test_what_reduce_puts_in_one_group_for_want_of_a_tag_is_kept(
         ),
         ([REDUCE.replace("discard: 2", "discard: 2.5")], "`discard: 2.5`"),
         ([REDUCE.replace("discard: 2", "discard: '2'")], "`discard: "),
-        # Where it is.
+        # The position.
         (["unused", REDUCE], "`unused` before `reduce`"),
         (
             ["{Public: false}", REDUCE],
@@ -297,7 +297,7 @@ def test_reduce_is_not_joined_with_marks(tmp_path: Path, saved: Path) -> None:
 def test_a_rule_that_deprecates_others_is_not_joined_with_reduce(
     tmp_path: Path, saved: Path
 ) -> None:
-    """Both are for the same images, but not for the same of them: `last` and families differ."""
+    """Both match the same images, but keep different ones: `last` and the families differ."""
     theirs = tmp_path / "theirs.yml"
     theirs.write_text(
         "policies:\n"
@@ -311,7 +311,7 @@ def test_a_rule_that_deprecates_others_is_not_joined_with_reduce(
 
 
 class TestNothingExpires:
-    """A policy that has no effect says so."""
+    """A policy without effect is reported."""
 
     def test_under_an_inventory(self, tmp_path: Path, saved: Path) -> None:
         where = ("--inventory", saved, *AT)

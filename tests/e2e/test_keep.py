@@ -43,7 +43,7 @@ def in_days(days: int) -> str:
 
 @pytest.fixture
 def fleet(account: Account) -> Account:
-    """web-1 and web-2 are kept by the policy; 3, 4 and 5 are not."""
+    """web-1 and web-2 are kept by the policy, 3, 4 and 5 are not."""
     account.load(small_fleet(image(3, 30), image(4, 40), image(5, 50)))
     return account
 
@@ -55,7 +55,7 @@ class TestKeep:
         options = ("--for", "2w", "--reason", "release candidate")
         done = image_steward(fleet, "keep", ami(3), *options)
         assert done.returncode == DONE
-        # A day more, which no time zone makes shorter.
+        # One day more, whatever the time zone is.
         end = in_days(15)
         said = f"{ami(3)} web-3: kept until the end of {end}: release candidate\n"
         assert done.stdout == said
@@ -95,7 +95,7 @@ class TestKeep:
     def test_the_prefix_is_that_of_the_policy(
         self, fleet: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Otherwise the tag would have no effect under that policy."""
+        """Otherwise the tag would have no effect with that policy."""
         file = write(tmp_path / "policy.toml", policy(tagging='prefix = "acme:"\n'))
         image_steward(fleet, "keep", ami(3), "--policy", file)
         assert tags_of(fleet.fleet(), ami(3))["acme:keep"] == "true"
@@ -188,7 +188,7 @@ class TestKeep:
     def test_a_date_in_the_value_ends_the_keeping(
         self, fleet: Account, command: Sweeps
     ) -> None:
-        """And whatever is not understood keeps permanently."""
+        """A value that is not understood keeps permanently."""
         values = {3: "2020-01-01 release", 4: "2020-01-01, release", 5: "2w"}
         for number, value in values.items():
             fleet.client("ec2").create_tags(

@@ -1,4 +1,4 @@
-"""Images by name in `explain` and `restore`, and what `restore` would do or did, in a few lines."""
+"""Images by name in `explain` and `restore`, and a summary of what `restore` would do or did."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class TestRestoreByName:
 
 
 def away() -> list[Any]:
-    """Thirteen images: in every state, and with one that a run does not enable."""
+    """Thirteen images: in every state, including one that a run does not enable."""
     steps = [image(3, 30, 1), deprecated(4, 1), disabled(5, 10)]
     theirs = disabled(6, 10, deprecation_time=None)
     return [*steps, theirs, *(deprecated(number, 1) for number in range(7, 16))]

@@ -1,4 +1,4 @@
-"""What an operator does after the first plan, on an account of 312 images."""
+"""What an operator does after the first plan, in an account with 312 images."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from operator_fleet import (
 from terminal import on_terminal
 
 GATE = 5
-"""The exit code when a gate was exceeded."""
+"""The exit code if a gate was exceeded."""
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The account's inventory, with everything that can be read."""
+    """The account's inventory with everything that can be read."""
     file = tmp_path_factory.mktemp("operator") / "inventory.json"
     with Account(operator_fleet()) as account:
         options = ("--all-template-versions", "--launch-permissions")
@@ -39,7 +39,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def rules(tmp_path: Path) -> str:
-    # A saved inventory of an account without rules of the Recycle Bin refuses.
+    # A saved inventory of an account without Recycle Bin rules refuses.
     return write(tmp_path / "policy.toml", POLICY + 'recycle_bin = "optional"\n')
 
 
@@ -69,7 +69,7 @@ def test_a_plan_of_312_images_fits_on_a_screen(rules: str, saved: str) -> None:
     assert "48 % of image storage (5,000 GiB, at most USD 270 a month)" in text
     end = r"\d+ to deprecate; \d+ of 312 kept \(\d+ in use\)\. Nothing is deleted before \d{4}-\d\d-\d\d; then at most USD \d+ a month less\.$"
     assert re.search(end, text), text
-    # What is hidden is counted, and shown on request.
+    # Hidden rows are counted, and shown with an option.
     plan = planned(rules, saved)
     rows = [line for line in lines if line.startswith("  ~ ami-")]
     [left] = re.findall(r"Not listed: ([\d,]+) expired images", text)
@@ -129,9 +129,10 @@ def test_a_step_in_ci_that_fails_when_too_many_would_go(rules: str, saved: str) 
 
 
 def test_policies_of_other_tools(saved: str, tmp_path: Path) -> None:
-    """What both would remove, `init --from` keeps or expires as they do."""
+    """Images that both tools would remove are kept or expired by `init --from` like by them."""
     fixtures = Path(__file__).parent / "fixtures"
-    # amicleaner's --keep-previous 5 does not count images in use, `last` does: twice as many.
+    # amicleaner's --keep-previous 5 does not count images in use. `last` does, so the number is
+    # doubled.
     for source, last in (("reduce.yml", 5), ("amicleaner.txt", 10)):
         out = tmp_path / f"{source}.toml"
         made = ("init", "--from", str(fixtures / source), "--out", str(out))

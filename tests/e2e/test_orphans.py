@@ -1,4 +1,5 @@
-"""Orphans: snapshots whose image went without our doing. Marked in one run, deleted in a later."""
+"""Orphans: snapshots whose image somebody else deregistered. One run tags them, a later run deletes
+them."""
 
 from __future__ import annotations
 
@@ -40,13 +41,13 @@ VOLUME = "vol-0123456789abcdef0"
 
 
 def orphan(**more: Any) -> dict[str, Any]:
-    """A snapshot that EC2 made for an image that is gone."""
+    """A snapshot that EC2 created for an image that does not exist."""
     made = {"description": CREATED, "volume_id": VOLUME, "started_at": ago(90)}
     return {"snapshot_id": snap(70)} | made | more
 
 
 def unpatient(fleet: dict[str, Any], number: int) -> dict[str, Any]:
-    """The same account, `number`'s time having come."""
+    """The same account after the deletion time of `number`."""
     [one] = [s for s in fleet["snapshots"] if s["snapshot_id"] == snap(number)]
     one["tags"][DELETE_AFTER] = due(0.01)
     return fleet
@@ -172,7 +173,7 @@ class TestMarked:
         [
             orphan(description="before the upgrade"),
             orphan(description=""),
-            # A tag alone says nothing: anybody may have written it.
+            # A tag alone is not enough, because anyone may have written it.
             orphan(description="", tags={LEDGER_IMAGE: GONE}),
             orphan(description=CREATED.replace(GONE, ami(1))),
             orphan(description=f"[Copied snap-1 from us-east-1] {CREATED}"),
@@ -232,7 +233,7 @@ class TestMarked:
         assert kept in said
 
 
-# These two are asked before an orphan is marked, and not after.
+# These two are requested before an orphan is tagged, and not after.
 STILL_HELD = {
     name: case
     for name, case in HELD.items()
@@ -241,7 +242,7 @@ STILL_HELD = {
 
 
 class TestDue:
-    """A mark is no promise: the same things are looked at when the time has come."""
+    """A tag is no guarantee: the same checks are made again when the deletion is due."""
 
     @pytest.mark.parametrize(
         ("one", "more", "reason"), STILL_HELD.values(), ids=STILL_HELD.keys()
@@ -297,7 +298,7 @@ TAGGED: dict[str, tuple[str, dict[str, Any], list[Any], str]] = {
 
 
 class TestTagged:
-    """`delete-after` in the past lets go only what EC2's own data lets go too."""
+    """A past `delete-after` allows a deletion only if EC2's own data allows it too."""
 
     @pytest.mark.parametrize(
         ("rules", "more", "gone", "reason"), TAGGED.values(), ids=TAGGED.keys()
@@ -339,7 +340,7 @@ class TestTagged:
     def test_the_longest_wait_of_all_rules_counts(
         self, account: Account, sweeps: Sweeps
     ) -> None:
-        """Which rule the image was under is not known any more."""
+        """The rule of the image is not known any more."""
         rule = """[[rule]]
 name = "db"
 match = { name = "db-*" }
@@ -363,7 +364,7 @@ retire = { delete_snapshots_after = "12d" }
         gone = [recycled(n) for n in (71, 72, 73, 74)]
         account.load(small_fleet(snapshots=four, recycled_images=gone))
         done = sweeps.reap(safety(max_snapshots_per_run="3"))
-        # The oldest go first.
+        # The oldest are deleted first.
         assert taken(done["outcome"], "delete_snapshot") == [
             snap(72),
             snap(73),

@@ -1,7 +1,8 @@
-"""`image-steward permissions`: what it prints allows what `apply` and `restore` do, and no more.
+"""`image-steward permissions`: the printed policy allows what `apply` and `restore` do, and no
+more.
 
-`exercised` compares the actions with all calls of all tests. Here, one run of each command makes
-every call, and the resources and conditions are compared with what the tags were at each call.
+`exercised` compares the actions with the calls of all tests. Here, one run of each command makes
+all calls, and the resources and conditions are compared with the tags at the time of each call.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ READING = ("Describe", "Get", "List")
 
 
 def document(*arguments: str) -> list[dict[str, Any]]:
-    """The statements that are printed."""
+    """The printed statements."""
     done = image_steward(NOWHERE, "permissions", *arguments)
     assert done.returncode == DONE, done.stderr
     printed = json.loads(done.stdout)
@@ -56,7 +57,7 @@ def document(*arguments: str) -> list[dict[str, Any]]:
 
 
 class Tags:
-    """The tags of everything, call by call."""
+    """The tags of all resources before each call."""
 
     def __init__(self, fleet: dict[str, Any]) -> None:
         self.of: dict[str, dict[str, str]] = {}
@@ -70,7 +71,7 @@ class Tags:
             self.of[one["snapshot_id"]] = dict(one["tags"])
 
     def follow(self, action: str, params: dict[str, Any]) -> None:
-        """What the call has changed."""
+        """Records the changes of the call."""
         for resource in params.get("Resources", []):
             for tag in params.get("Tags", []):
                 if action == "ec2:CreateTags":
@@ -80,17 +81,17 @@ class Tags:
 
 
 def calls_of(account: Account) -> list[dict[str, Any]]:
-    """The calls since the last look, by their IAM actions."""
+    """The calls since the last time, by their IAM actions."""
     calls = account.calls()
     for call in calls:
-        # The log has EC2's without the service.
+        # The log contains EC2's actions without the service.
         if ":" not in call["action"]:
             call["action"] = f"ec2:{call['action']}"
     return calls
 
 
 def resources_of(params: dict[str, Any]) -> list[str]:
-    """The images and snapshots that a call is about."""
+    """The images and snapshots in a call."""
     found = params.get("Resources") or [
         params[key] for key in ("ImageId", "SnapshotId") if key in params
     ]
@@ -101,9 +102,9 @@ def resources_of(params: dict[str, Any]) -> list[str]:
 def holds(
     operator: str, key: str, value: str, tags: dict[str, str], keys: list[str]
 ) -> bool:
-    """Whether a condition holds for a resource with these tags, of a call with these keys."""
+    """Whether a condition is met for a resource with these tags, and a call with these keys."""
     if (operator, key) == ("StringEquals", "ec2:Owner"):
-        # Everything that is changed here is the account's own.
+        # All changed resources belong to the account.
         return value == "${aws:PrincipalAccount}"
     if (operator, value) == ("Null", "false"):
         if key == "aws:TagKeys":
@@ -141,7 +142,7 @@ def denied(
     tags: Tags,
     seen: set[str],
 ) -> list[str]:
-    """What changes something and would be denied; adds the actions that were needed to `seen`."""
+    """The changing calls that would be denied. Adds the required actions to `seen`."""
     found = []
     for call in calls:
         action, params = call["action"], call["params"]
@@ -149,7 +150,7 @@ def denied(
             continue
         asked = [(action, resource) for resource in resources_of(params)]
         if params.get("DeleteAssociatedSnapshots"):
-            # EC2 deletes them in its caller's name.
+            # EC2 deletes them on behalf of its caller.
             backing = tags.snapshots[params["ImageId"]]
             asked += [("ec2:DeleteSnapshot", one) for one in backing]
         keys = [tag["Key"] for tag in params.get("Tags", [])]
@@ -164,7 +165,7 @@ def denied(
 
 @pytest.fixture
 def stages(account: Account) -> Account:
-    """An image at every stage, one of them wanted again."""
+    """Images at every stage, one of which is wanted again."""
     fleet = small_fleet(
         image(3, 30),
         deprecated(4, 4),
@@ -213,7 +214,7 @@ def test_it_is_enough_for_every_step_and_for_restoring(
         seen: set[str] = set()
         for command in commands:
             if use == "apply":
-                # The second time, what went the first time is due.
+                # In the second run, the snapshots of the images that the first run removed are due.
                 stages.set_back(DELETE_AFTER, timedelta(days=8))
             calls, before = run(stages, *command)
             assert denied(statements, calls, before, seen) == []
@@ -272,19 +273,20 @@ def test_the_options() -> None:
 
 
 def printed_permissions(use: str) -> set[str]:
-    """What `permissions` allows for this use, except what EC2 calls in its caller's name."""
+    """What `permissions` allows for this use, except the calls that EC2 makes on behalf of its
+    caller."""
     return permitted(use) - FOR_REFERENCES
 
 
 def permissions_used(account: Account) -> set[str]:
-    """What the calls since the last look took."""
+    """The actions of the calls since the last time."""
     used = {call["action"] for call in calls_of(account)}
     account.forget_calls()
     return used - NEEDS_NO_PERMISSION
 
 
 def every_source() -> dict[str, Any]:
-    """A fleet for which no reading call can be saved."""
+    """A fleet that requires every reading call."""
     alias = {"version": 1, "image_id": "resolve:ssm:/golden"}
     orphan = {
         "snapshot_id": snap(50),
@@ -324,7 +326,7 @@ def test_reading_makes_exactly_the_calls_that_are_printed(
 def test_the_role_for_reading_is_enough_for(
     command: str, account: Account, tmp_path: Path
 ) -> None:
-    """Every command that changes nothing, on a fleet for which no reading call can be saved."""
+    """All read-only commands, on a fleet that requires every reading call."""
     file = tmp_path / "policy.toml"
     file.write_text(policy(EVERY_STEP, ORPHANS))
     arguments = {
@@ -344,7 +346,7 @@ def test_the_role_for_reading_is_enough_for(
 
 
 def disable(fleet: dict[str, Any], number: int) -> None:
-    """Make an image as it is when we disabled it six days ago, and shared."""
+    """Make an image look as if we disabled it six days ago, while it was shared."""
     ours = {
         MARK: ago(6),
         PERMISSIONS: f"{ami(number)} {STRANGER}",
@@ -385,7 +387,7 @@ def test_restore_makes_exactly_the_calls_that_are_printed(
     file.write_text(text.replace("[safety]\n", '[safety]\nshared_images = "retire"\n'))
     fleet = web_fleet()
     disable(fleet, 4)
-    # The owner wanted it deprecated one day, and we were quicker.
+    # The owner had set a deprecation date, and we deprecated it before that.
     later = {MARK: ago(6), DEPRECATION: saved(3, 6, ago(-365))}
     image_of(fleet, ami(3)).update(deprecation_time=ago(6), tags=later)
     account.load(fleet)

@@ -1,4 +1,4 @@
-"""The policy of the functions in parameters of Systems Manager, and settings that do not fit it."""
+"""The functions' policy in Systems Manager parameters, and settings that do not match it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ STOP = '[instances]\nretire = "stop"'
 
 
 def digest_of(text: str) -> str:
-    """What `validate` prints for the policy."""
+    """The output of `validate` for the policy."""
     command = [
         str(binary("image-steward")),
         "validate",
@@ -48,20 +48,20 @@ def digest_of(text: str) -> str:
 
 
 def parts_of(text: str, count: int) -> list[str]:
-    """The text in so many parts, split where lines end."""
+    """The text in this many parts, split at line ends."""
     lines = text.splitlines()
     ends = [len(lines) * number // count for number in range(count + 1)]
     return ["\n".join(lines[a:b]) for a, b in pairwise(ends)]
 
 
 def in_parts(text: str, count: int) -> list[dict[str, str]]:
-    """The parameters of a policy with so many parts."""
+    """The parameters of a policy with this many parts."""
     parts = enumerate(parts_of(text, count), start=1)
     return [{"name": f"/p/{number}", "value": part} for number, part in parts]
 
 
 def busy_fleet() -> dict[str, Any]:
-    """There is something to change for each of the functions."""
+    """There is something to change for each function."""
     fleet = web_fleet()
     made = image(9, 0, source_instance=OLD, snapshots=[snap(9)])
     tags = {"image-steward:retire-when-imaged": "web-9"}
@@ -94,16 +94,17 @@ def name(request: pytest.FixtureRequest) -> Iterator[str]:
 def changes_nothing(
     account: Account, runtime: Runtime, name: str, **settings: str
 ) -> str:
-    """The error of the function, which it also logs, and before which it read only the policy."""
+    """The error of the function, which is also logged. Before it, the function read only the
+    policy."""
     before = account.fleet()
     account.forget_calls()
     runtime.start(name, **settings | APPLY)
     answer = runtime.invoke(name, event_for(name))
-    # On Lambda, the function's ARN has the account; here it has to ask.
+    # On Lambda, the function's ARN contains the account. Here it calls STS.
     allowed = {"sts:GetCallerIdentity", "ssm:GetParameters"}
     assert {call["action"] for call in account.calls()} == allowed
     assert account.fleet() == before
-    # lambda_runtime logs it once more, with another message.
+    # lambda_runtime logs it again, with another message.
     [logged] = [one for one in runtime.logs(name) if one["message"] == "failed"]
     assert (logged["level"], logged["error"]) == ("ERROR", answer["errorMessage"])
     return answer["errorMessage"]
@@ -157,7 +158,8 @@ def test_missing_parts_are_named(account: Account, runtime: Runtime, name: str) 
 def test_parts_of_two_policies_are_not_mixed(
     account: Account, runtime: Runtime, name: str
 ) -> None:
-    """While somebody writes the parts, those in place may be a valid policy of nobody's."""
+    """While somebody writes the parts, the existing ones may be a valid policy that nobody
+    intended."""
     new = rules().replace("last = 2", "last = 1").replace("n = 1.0", "n = 0.9")
     account.load(busy_fleet() | {"ssm_parameters": in_parts(rules(), 2)})
     later = in_parts(new, 2)
@@ -173,7 +175,7 @@ def test_parts_of_two_policies_are_not_mixed(
 
 
 def test_a_policy_is_not_cut(account: Account, runtime: Runtime, name: str) -> None:
-    """The first parts alone are a valid policy, without what the last one protects."""
+    """The first parts alone are a valid policy, without the protections in the last one."""
     text = rules() + '\n[safety.keep_tags]\nLegal-Hold = "*"\n'
     lines = text.splitlines()
     parts = ["\n".join(lines[:4]), "\n".join(lines[4:-2]), "\n".join(lines[-2:])]
@@ -183,7 +185,7 @@ def test_a_policy_is_not_cut(account: Account, runtime: Runtime, name: str) -> N
     account.load(busy_fleet() | {"ssm_parameters": stored})
     told = {"STEWARD_POLICY": "ssm:/p#2", "STEWARD_POLICY_DIGEST": digest_of(text)}
     error = changes_nothing(account, runtime, name, **told)
-    assert "there are more parts" in error
+    assert "parts were added" in error
 
 
 def test_one_parameter_is_held_to_its_digest_too(
@@ -201,7 +203,7 @@ def test_a_secret_is_not_decrypted(account: Account, runtime: Runtime) -> None:
     account.load(busy_fleet() | {"ssm_parameters": [secret]})
     error = changes_nothing(account, runtime, "prune-images", STEWARD_POLICY="ssm:/p")
     assert "/p is of type SecureString" in error
-    assert "make it a String" in error
+    assert "only from type String" in error
 
 
 def test_a_prefix_that_the_role_does_not_have_stops_everything(
@@ -212,7 +214,7 @@ def test_a_prefix_that_the_role_does_not_have_stops_everything(
     told = {"STEWARD_POLICY": "ssm:/p", "STEWARD_TAG_PREFIX": "image-steward:"}
     error = changes_nothing(account, runtime, name, **told)
     assert "tagging.prefix is `corp:`" in error
-    assert "tags that begin with `image-steward:`" in error
+    assert "tags with the prefix `image-steward:`" in error
     assert "run `make deploy`" in error
     told["STEWARD_TAG_PREFIX"] = "corp:"
     runtime.start(name, **told, **APPLY)
@@ -225,7 +227,7 @@ def test_an_unknown_template_stops_the_start(
     account: Account, runtime: Runtime, name: str, version: str
 ) -> None:
     account.load(busy_fleet())
-    says = f"STEWARD_TEMPLATE is `{version}`, but this program is made for version 1"
+    says = f"STEWARD_TEMPLATE is `{version}`, but this program requires version 1"
     with pytest.raises(Died, match=says) as died:
         runtime.start(name, rules(), STEWARD_TEMPLATE=version, **APPLY)
     [line] = [one for one in str(died.value).splitlines() if one.startswith("{")]

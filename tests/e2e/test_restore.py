@@ -1,4 +1,4 @@
-"""`image-steward restore`: from every place on the way out, and without a policy."""
+"""`image-steward restore`: from every step, and without a policy."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ UNDEPRECATED = {"step": "deprecation_cancelled"}
 
 
 def restore(account: Account, *arguments: str, code: int = DONE) -> list[Any]:
-    """The answer about each image, when the command ends with this code."""
+    """The result for each image, if the command exits with this code."""
     done = image_steward(account, "restore", *arguments, "--format", "json")
     assert done.returncode == code, done.stdout + done.stderr
     return json.loads(done.stdout)
 
 
 def ours_on(fleet: dict[str, Any], resource: str) -> set[str]:
-    """The tags by which a step could go on."""
+    """The tags with which a step could continue."""
     going = {MARK, PERMISSIONS, DEPRECATION, DELETE_AFTER}
     return going & tags_of(fleet, resource).keys()
 
@@ -131,7 +131,7 @@ class TestStages:
         account.load(small_fleet(image(3, 30), snapshots=theirs))
         command.prune(GONE)
         assert recycled_ids(account.fleet()) == {ami(3), snap(3)}
-        # EC2 does not say what it was made for, and somebody removed our tags.
+        # EC2 does not show for what it was created, and somebody removed our tags.
         account.client("ec2").delete_tags(Resources=[snap(3)])
         [answer] = restore(account, ami(3), code=FAILED)
         assert answer["status"] == "failed"
@@ -196,12 +196,12 @@ DISABLED_BY_OTHERS = {
 
 
 def shared() -> Any:
-    """Image 3, which we disabled, and which was shared with `SAVED` before."""
+    """Image 3, which we disabled, and which had been shared with `SAVED`."""
     return disabled(3, 10, " ".join(SAVED))
 
 
 def share_with(*whom: str) -> list[str]:
-    """The options that name them."""
+    """The options that select them."""
     return [word for one in whom for word in ("--share-with", one)]
 
 
@@ -212,7 +212,7 @@ def shared_now(account: Account) -> list[str]:
 
 
 class TestSharing:
-    """Anybody who may tag images can write with whom one was shared: a person decides."""
+    """Anyone who may tag images can write with whom one was shared, so a person decides."""
 
     def test_with_all_whom_the_tag_names(self, account: Account) -> None:
         account.load(small_fleet(shared()))
@@ -232,7 +232,7 @@ class TestSharing:
         assert answer["done"][-1] == {"step": "shared", "with": [FRIEND, "all"]}
         assert answer["not_shared"] == [STRANGER, UNIT]
         assert shared_now(account) == [FRIEND, "all"]
-        # The tag stays, and the others can be named later.
+        # The tag remains, and the others can be selected later.
         left = {PERMISSIONS: f"{ami(3)} {' '.join(SAVED)}"}
         assert tags_of(account.fleet(), ami(3)) == left
         [answer] = restore(account, ami(3), *share_with(STRANGER, UNIT))
@@ -245,7 +245,7 @@ class TestSharing:
         [answer] = restore(account, ami(3), *share_with(FRIEND, "all"), code=PART)
         assert answer["not_shared"] == [STRANGER]
         assert shared_now(account) == []
-        # Nor is anything shared that was not.
+        # Nothing is shared that was not shared before.
         account.load(small_fleet(disabled(3, 10)))
         restore(account, ami(3), *share_with(FRIEND, "all"))
         assert shared_now(account) == []
@@ -383,7 +383,7 @@ class TestArguments:
     def test_all_since_enables_only_what_ec2_shows_as_disabled_by_a_step(
         self, account: Account, more: dict[str, Any], why: str
     ) -> None:
-        """It finds images by tags, which anybody may have written."""
+        """It finds images by tags, which anyone may have written."""
         account.load(small_fleet(disabled(3, 10, STRANGER, **more), disabled(4, 10)))
         answers = restore(
             account, "--all-since", ago(20), *share_with(STRANGER), code=PART

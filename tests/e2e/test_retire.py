@@ -1,4 +1,4 @@
-"""retire-instance and who made an image, as processes; and what others are told."""
+"""retire-instance and created-by, as processes, and the published events."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TERMINATE = '[instances]\nretire = "terminate"'
 
 
 def imaged(**more: Any) -> dict[str, Any]:
-    """web-9 was made of an instance that asked to be retired then."""
+    """web-9 was created from an instance that was tagged to be retired at that time."""
     fleet = web_fleet()
     made = image(9, 0, source_instance=OLD, snapshots=[snap(9)])
     old = {"instance_id": OLD, "image_id": ami(1), "tags": {TAG: "web-9"}}
@@ -76,7 +76,7 @@ def test_it_stays_unless_the_policy_retires_instances(
     assert "the policy does not retire instances" in answer["reason"]
     assert (account.mutating_calls(), state(account)) == ([], "running")
     [line] = [one for one in runtime.logs("retire-instance") if "_aws" in one]
-    # Of the sweep, and not of the event: alarms look at these in every sweep.
+    # From the sweep, not from the event. Alarms use these metrics of every sweep.
     assert (line["Runs"], line["NotReached"]) == (1, 0)
     told = {one["Name"] for one in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
     assert {"Runs", "NotReached"} <= told
@@ -167,7 +167,7 @@ def test_a_bus_that_denies_all_events_fails_no_sweep(
     assert with_result(answer["outcome"], "failed") == []
     logs = runtime.logs("prune-images")
     lines = [one for one in logs if one.get("message") == "events were lost"]
-    # The notices of the images that are held back, and of the sweep.
+    # The notices for the deferred images, and of the sweep.
     lost = sum(one["lost"] for one in lines)
     assert answer["events_lost"] == lost > 1
     [metrics] = [one for one in logs if "_aws" in one]

@@ -1,4 +1,4 @@
-"""`simulate`, by the real binary: mostly from a saved inventory, once from an account."""
+"""`simulate` with the real binary, mostly from a saved inventory, once from an account."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ max_fraction = 1.0
 
 
 class Desk:
-    """Files to simulate with, and the command."""
+    """Files for a simulation, and the command."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -104,8 +104,8 @@ def test_the_json_is_counted_as_by_hand(desk: Desk) -> None:
     assert (simulation["days"], simulation["refusal"]) == (15, None)
     assert (simulation["growing"], simulation["still"]) == (1, 0)
     points = simulation["points"]
-    # The newest image is in use, and stays when it is not one of the newest three any more:
-    # one expires on day 3 less than the others, which is seen from then on.
+    # The newest image is in use, and is kept when it is not one of the newest three any more. So
+    # one image fewer than on other days expires on day 3, and the effect of this continues.
     assert [point["at"][:10] for point in points] == [
         "2026-11-22",
         "2026-11-29",
@@ -114,16 +114,18 @@ def test_the_json_is_counted_as_by_hand(desk: Desk) -> None:
     ]
     keys = ("images", "in_use", "made", "expired", "disabled", "deregistered")
     counts = [tuple(point[key] for key in keys) for point in points]
-    # Days 0 to 6: 2 and then 1 a day expire, but none on day 3, when the one in use is the fourth:
-    # 7. Of days 0 to 4 (2+1+1+0+1) are disabled, of days 0 to 2 (2+1+1) gone: 5+7-4 images.
-    # Days 7 to 13: those of days 3 to 9 are gone, 6, and those of days 5 to 11 disabled, 7.
+    # Days 0 to 6: first 2, then 1 image a day expires, but none on day 3, when the one in use is
+    # the fourth:
+    # 7. Of days 0 to 4 (2+1+1+0+1) are disabled, of days 0 to 2 (2+1+1) removed: 5+7-4 images. Days
+    #   7 to 13: those of days 3 to 9 are removed, 6, and those of days 5 to 11 disabled, 7.
     assert counts == [
         (5, 1, 0, 0, 0, 0),
         (8, 1, 7, 7, 5, 4),
         (9, 1, 7, 7, 7, 6),
         (9, 1, 1, 1, 1, 1),
     ]
-    # Snapshots go three days after their image: by day 7 none, by day 14 those of days 0 to 6.
+    # Snapshots are deleted three days after their image: none by day 7, those of days 0 to 6 by day
+    # 14.
     assert [point["snapshots"] for point in points] == [5, 12, 12, 12]
     assert [point["gib"] for point in points] == [40, 96, 96, 96]
     (family,) = simulation["families"]
@@ -133,7 +135,7 @@ def test_the_json_is_counted_as_by_hand(desk: Desk) -> None:
 
 
 def test_snapshots_that_ec2_did_not_make_for_an_image_go_with_it(desk: Desk) -> None:
-    """The Recycle Bin keeps them for longer than the three days that the policy waits."""
+    """The Recycle Bin keeps them for longer than the three days in the policy."""
     theirs = inventory()
     for one in theirs["snapshots"]:
         one["description"] = "nightly backup"
@@ -166,7 +168,7 @@ def test_two_policies_stand_side_by_side(desk: Desk) -> None:
     assert done.returncode == DONE
     lines = done.stdout.splitlines()
     assert lines[0].count("AGAINST") == 4
-    # Under the old policy nothing expires until day 6, when there are eleven.
+    # With the old policy nothing expires until day 6, when there are eleven.
     assert lines[-1] == (
         "After 15 days: 9 instead of 16 images, at most 96 instead of 144 GiB, "
         "USD 5.18 instead of USD 7.78 a month."

@@ -1,4 +1,4 @@
-"""`stale`: references that nothing seems to need."""
+"""`stale`: references that are probably unused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def template(number: int, *images: str, default: int = 1) -> dict[str, Any]:
 
 
 def stale_fleet() -> dict[str, Any]:
-    """Number 3 is held by a template that nothing uses, number 4 by one that a group uses."""
+    """A template that nothing uses refers to number 3, a template that an Auto Scaling group uses
+    to number 4."""
     used = {"launch_template_id": f"lt-{2:017x}", "version": "$Latest"}
     return small_fleet(
         image(3, 300),
@@ -91,7 +92,7 @@ class TestStale:
         assert list(found) == [ami(5), ami(4), ami(3)]
         assert all(one["references"] for one in found.values())
         assert found[ami(3)]["other_reasons"] == 0
-        # In use by a group, through the latest version.
+        # In use by an Auto Scaling group, through the latest version.
         assert ami(1) not in found
 
     def test_none(self, account: Account, planner: Planner) -> None:
@@ -109,7 +110,7 @@ class TestStale:
         done = planner.command("stale", RULES, "--format", "json")
         assert done.returncode == REFUSED
         found = [one["image_id"] for one in json.loads(done.stdout)["stale"]]
-        # Who uses a configuration is told by the groups, and those were read.
+        # The Auto Scaling groups show which configurations are used, and they were read.
         assert found == [ami(5)]
 
     def test_a_stale_reference_still_keeps(
@@ -122,7 +123,7 @@ class TestStale:
 
 
 def test_all_template_versions_are_read(account: Account, planner: Planner) -> None:
-    """Whatever the policy reads: what is shown decides nothing."""
+    """Independent of the sources in the policy, because the output decides nothing."""
     used = {"launch_template_id": f"lt-{1:017x}", "version": "$Latest"}
     fleet = small_fleet(
         image(3, 300),

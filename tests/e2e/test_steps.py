@@ -1,4 +1,4 @@
-"""The steps from expired to gone, what they write down, and how they are taken back."""
+"""The steps from expired to removed, the values that they save, and how they are undone."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from worlds import (
 )
 
 STEPS = policy("")
-"""The default: deprecate at once, disable after 7 days, deregister after 14."""
+"""The default: deprecate immediately, disable after 7 days, deregister after 14."""
 RETIRE_SHARED = safety(shared_images='"retire"')
 SHARE_BACK = safety(shared_images='"retire"', share_back=f'["{STRANGER}"]')
 """Shared images are retired, and a rescue may share them with one account again."""
@@ -63,14 +63,14 @@ def is_about(text: str, expected: datetime) -> bool:
 
 
 def is_saved(text: str, date: str, *steps: str) -> bool:
-    """Whether image 3's tag saves this date, for steps of which the first is of now."""
+    """Whether image 3's tag contains this date, for steps whose first one is now."""
     image_id, saved_date, *words = text.split()
     assert is_about(words[1], datetime.now(UTC))
     return (image_id, saved_date, words[::2]) == (ami(3), date, [*steps])
 
 
 def bin_rules(images: int = 14, snapshots: int = 14) -> list[dict[str, Any]]:
-    """Rules of the Recycle Bin that keep images and snapshots for so many days."""
+    """Recycle Bin rules that keep images and snapshots for this many days."""
     days = {"images": images, "snapshots": snapshots}
     return [{"rule_id": one, "resource": one, "days": days[one]} for one in days]
 
@@ -124,7 +124,7 @@ class TestForward:
         now = image_of(fleet, ami(3))
         assert now["state"] == "disabled"
         assert now["tags"][PERMISSIONS] == f"{ami(3)} none"
-        # EC2 shows since when it is disabled, and the tag says what that time is for.
+        # EC2 shows since when it is disabled, and the tag shows which step that time is from.
         assert is_about(now["deprecation_time"], datetime.now(UTC))
         assert is_saved(now["tags"][DEPRECATION], "none", "disabled", "deprecated")
         assert image_of(fleet, ami(4))["state"] == "available"
@@ -159,14 +159,14 @@ class TestForward:
     def test_snapshots_that_ec2_did_not_make_for_it_go_with_it(
         self, account: Account, sweeps: Sweeps, wait: str, gone: set[str]
     ) -> None:
-        """If the Recycle Bin, which has them for 14 days, keeps them for the wait."""
+        """If the Recycle Bin, with 14 days, keeps them for the whole wait."""
         theirs = [{"snapshot_id": snap(3), "description": "nightly backup"}]
         account.load(small_fleet(disabled(3, marked=15), snapshots=theirs))
         rules = policy(f'delete_snapshots_after = "{wait}"')
         assert taken(sweeps.prune(rules), "deregister") == [ami(3)]
         fleet = account.fleet()
         assert recycled_ids(fleet) == gone
-        # Where they stay, nobody deletes them later.
+        # If they remain, nobody deletes them later.
         kept = sweeps.reap(rules)["kept"]
         assert {one["snapshot_id"] for one in kept} == {snap(3)} - gone
         assert account.fleet() == fleet
@@ -174,7 +174,7 @@ class TestForward:
     def test_the_whole_way_by_a_policy_that_waits_for_nothing(
         self, account: Account, sweeps: Sweeps
     ) -> None:
-        """Each sweep takes the furthest step that is due, and every way ends the same."""
+        """Each sweep applies the furthest step that is due. Every sequence ends the same."""
         at_once = policy('deregister_after = "0d", delete_snapshots_after = "0d"')
         account.load(small_fleet(image(3, 30), deprecated(4, 1), disabled(5, 1)))
         done = sweeps.prune(at_once)
@@ -240,7 +240,7 @@ class TestForward:
         assert tags_of(fleet, ami(3))[tag].startswith(f"{ami(3)} {value}")
         before = image_of(fleet, ami(3))
         assert before["state"] == "available"
-        # What could not be written down is not done.
+        # A step is not applied if its values could not be saved.
         account.load(small_fleet(one))
         account.switch(deny=["CreateTags"])
         command.prune(STEPS)
@@ -341,7 +341,7 @@ class TestBack:
         account.load(in_use(without, ami(3)))
         assert taken(sweeps.prune(rules), "rescue") == [ami(3)]
         now = image_of(account.fleet(), ami(3))
-        # A run makes nothing public: that is left to a person.
+        # A run never makes an image public. Only a person does.
         assert {key: now[key] for key in EVERYBODY} == EVERYBODY | {"public": False}
         left = {PERMISSIONS: f"{ami(3)} {EVERYBODY_TEXT}"}
         assert (now["state"], now["tags"]) == ("available", left)
@@ -358,7 +358,7 @@ class TestBack:
         now = image_of(account.fleet(), ami(3))
         assert (now["launch_permissions"], now["public"]) == ([STRANGER], False)
         assert now["tags"] == {PERMISSIONS: f"{ami(3)} {with_whom}"}
-        # From now on it is an image of its owner's, until a person has decided.
+        # From now on it counts as disabled by its owner, until a person has decided.
         once = account.fleet()
         account.forget_calls()
         assert taken(sweeps.prune(SHARE_BACK), "rescue") == []
@@ -380,7 +380,7 @@ class TestBack:
         planner: Planner,
         now_with: list[str],
     ) -> None:
-        """Its owner enabled it by hand, or somebody else wrote the tag."""
+        """Its owner enabled it manually, or somebody else wrote the tag."""
         listed = {PERMISSIONS: f"{ami(3)} {STRANGER}"}
         one = image(3, 30, tags=listed, launch_permissions=now_with)
         account.load(in_use(small_fleet(one), ami(3)))
@@ -401,7 +401,7 @@ class TestBack:
     def test_what_the_tags_of_another_image_say_is_not_done(
         self, account: Account, command: Sweeps
     ) -> None:
-        """A copy of a retired image, made with all tags, is not shared with anybody."""
+        """A copy of a retired image with all tags is not shared."""
         copied = {PERMISSIONS: f"{ami(9)} {STRANGER}", DEPRECATION: f"{ami(9)} none"}
         theirs = ago(-300)[:17] + "00Z"
         copy = image(3, 30, 1, tags=copied, deprecation_time=theirs)
@@ -452,7 +452,7 @@ class TestBack:
         assert failure["step"] == "rescue"
         assert f"ec2:{call}" in failure["message"]
         account.switch()
-        # All else is done.
+        # Everything else is done.
         now = image_of(account.fleet(), ami(3))
         assert (now["state"], now["deprecation_time"]) == ("available", None)
         assert now["tags"] == {PERMISSIONS: f"{ami(3)} {STRANGER}"}

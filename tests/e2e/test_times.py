@@ -1,4 +1,4 @@
-"""Times and durations as people type them, in every option that takes one."""
+"""Times and durations as people write them, in every option that accepts one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXAMPLE = "expected a time such as 2026-11-28, 2026-11-28T22:00:00Z, yesterday o
 
 @pytest.fixture
 def offline(tmp_path: Path) -> list[str]:
-    """The options of a policy and an inventory."""
+    """The options for a policy and an inventory."""
     rules = write(tmp_path / "policy.toml", policy("", last=1))
     inventory = {
         "format": 1,
@@ -92,7 +92,7 @@ class TestRestore:
             small_fleet(image(3, 30, tags={"image-steward:expired-at": ago(1)}))
         )
         restore(account, ami(3), "--keep-until", "2w")
-        # A day more, which no time zone makes shorter.
+        # One day more, whatever the time zone is.
         end = datetime.now(UTC) + timedelta(days=15)
         assert tags_of(account.fleet(), ami(3)) == {KEEP: f"{end:%Y-%m-%d}"}
 

@@ -1,4 +1,4 @@
-"""Two policies side by side: `plan --against`, and `simulate --against`."""
+"""Comparing two policies: `plan --against`, and `simulate --against`."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class TestAgainst:
         assert one["old"]["reasons"][0]["reason"] == "last"
         assert one["new"]["reasons"][0]["reason"] == "expired"
         lines = image_steward(account, *plan, "jsonl").stdout.splitlines()
-        # The account is read again, so that the times differ by a moment.
+        # The account is read again, so the times differ slightly.
         changes = [json.loads(line) for line in lines]
         assert [one["image_id"] for one in changes] == [
             one["image_id"] for one in comparison["changes"]
@@ -108,7 +108,7 @@ class TestAgainst:
     def test_both_policies_are_verified(
         self, account: Account, rules: str, old: str
     ) -> None:
-        """What the other policy would remove is shared, which only a call for the image tells."""
+        """Images that the other policy would remove are shared. Only a call per image shows that."""
         fleet = web_fleet()
         fleet["images"][2]["launch_permissions"] = ["999988887777"]
         account.load(fleet)
@@ -137,7 +137,7 @@ class TestAgainst:
             account, "plan", "--policy", rules, "--against", old, columns=columns
         )
         assert shown.returncode == DONE
-        # A path is never broken.
+        # A path is never wrapped.
         paths = (rules, old)
         lines = [
             line for line in shown.lines if not any(path in line for path in paths)
@@ -177,7 +177,7 @@ class TestSimulate:
                 len(one["points"]) for _ in one["families"]
             ]
         gone = found["comparison"]["gone_under_policy"]
-        # 3 expires at once under the new policy, and is gone after seven days.
+        # Number 3 expires immediately with the new policy, and is removed after seven days.
         assert ami(3) in [one["image_id"] for one in gone["images"]]
         [three] = [one for one in gone["images"] if one["image_id"] == ami(3)]
         assert three["simulated"] is False

@@ -1,4 +1,4 @@
-"""What holds an image in use: every source keeps it, is cited, and is missed."""
+"""References to images: each source keeps the image and is cited. Without it, the image is removed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def template(*images: str | None, default: int = 1) -> dict[str, Any]:
     return {"launch_templates": [one | {"versions": versions}]}
 
 
-# Version 2 is neither the default nor the latest one.
+# Version 2 is neither the default nor the latest.
 OLD_VERSION = template(None, HELD, None)
 PINNED = {"launch_templates": [{"launch_template_id": TEMPLATE, "version": "2"}]}
 FLEET = {"fleet_id": "fleet-1"}
@@ -118,7 +118,7 @@ CASES = pytest.mark.parametrize(
 
 
 def due_fleet(**more: Any) -> dict[str, Any]:
-    """Two images whose time has come: number 3 may be held, number 4 is not."""
+    """Two images that are due. Number 3 may have references, number 4 has none."""
     return small_fleet(image(3, 40, 10), image(4, 50, 10), **more)
 
 
@@ -296,7 +296,7 @@ class TestTemplateVersions:
     def test_a_number_reads_so_many_of_the_newest(
         self, account: Account, command: Sweeps, versions: str, kept: bool
     ) -> None:
-        # The third of the newest; without the check, which looks at the newest ten.
+        # The third newest. Tested without EC2's check, which covers the newest ten versions.
         old = template(ami(1), HELD, None, None)
         account.load(due_fleet(**old))
         rules = safety(template_versions=versions, references_check='"off"')
@@ -308,7 +308,7 @@ class TestTemplateVersions:
     def test_the_check_looks_as_deep_as_that(
         self, account: Account, command: Sweeps, versions: str, kept: bool
     ) -> None:
-        # The twelfth of the newest.
+        # The twelfth newest.
         account.load(due_fleet(**template(ami(1), HELD, *[None] * 11)))
         done = command.prune(safety(template_versions=versions))
         assert taken(done, "rescue") == ([HELD] if kept else [])
@@ -317,13 +317,13 @@ class TestTemplateVersions:
 def test_what_began_to_be_used_since_the_plan_is_left_alone(
     account: Account, command: Sweeps
 ) -> None:
-    """The second look, right before the removal, has to wait, and somebody is quicker."""
+    """The check right before the removal has to wait, and somebody launches the image first."""
     account.load(due_fleet())
     once_a_second = {"capacity": 1, "per_second": 1}
     account.switch(buckets={"DescribeImageReferences": once_a_second})
     with ThreadPoolExecutor(1) as pool:
         sweep = pool.submit(command.prune, RULES)
-        # The plan's own look; the other one comes a second later.
+        # The plan's own check. The other one follows a second later.
         while not has_called(account, "DescribeImageReferences"):
             assert not sweep.done(), sweep.result()
         more = {"name": "/golden/web", "value": HELD}

@@ -1,4 +1,4 @@
-"""Documents and state tags of other versions: they are refused or left alone, and nothing changes."""
+"""Documents and state tags of other versions are rejected or ignored, and nothing changes."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ class TestStateTags:
     def test_of_a_later_format_keep_a_snapshot(
         self, account: Account, command: Sweeps
     ) -> None:
-        """Another one that is due goes in the same sweep."""
+        """Another image that is due is removed in the same sweep."""
         marked = [tagged_snapshot(8, 78, **QUARANTINED), tagged_snapshot(9, 79)]
         account.load(small_fleet(snapshots=marked))
         before = account.fleet()["snapshots"]

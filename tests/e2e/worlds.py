@@ -15,13 +15,13 @@ PERMISSIONS = "image-steward:launch-permissions"
 DEPRECATION = "image-steward:deprecation"
 INSTANCE = "i-00000000000000001"
 PLAIN = 'deprecate_after = "never", disable_after = "never", deregister_after = "7d"'
-"""From expired to gone without the steps in between."""
+"""Removed after expiring, without the steps in between."""
 
 
 TAGS = """set = { ManagedBy = "image-steward" }
 copy_from_instance = ["Team", "Absent"]
 """
-"""What new images get, for [tagging]."""
+"""The tags of new images, for [tagging]."""
 
 
 def policy(
@@ -30,7 +30,7 @@ def policy(
     last: int = 2,
     tagging: str = "",
 ) -> str:
-    """Keeps the newest two (`last`) of web-*; `retire`, `more`, `tagging` are TOML."""
+    """Keeps the newest two (`last`) of web-*. `retire`, `more`, `tagging` are TOML."""
     return f"""version = 1
 [[rule]]
 name = "web"
@@ -58,7 +58,8 @@ def ago(days: float) -> str:
 
 
 def image(number: int, age: float, marked: float | None = None, **more: Any) -> Any:
-    """web-NUMBER with the snapshot of that number; `marked` and deprecated so many days ago."""
+    """web-NUMBER with the snapshot of that number, tagged as expired and deprecated this many days
+    ago."""
     made = {
         "image_id": ami(number),
         "name": f"web-{number}",
@@ -75,37 +76,37 @@ def image(number: int, age: float, marked: float | None = None, **more: Any) -> 
 def saved(
     number: int, days: float, date: str = "none", step: str = "deprecated"
 ) -> str:
-    """The tag that saves the deprecation date, as a step wrote it so many days ago."""
+    """The tag with the saved deprecation time, as written by a step this many days ago."""
     return f"{ami(number)} {date} {step} {ago(days)}"
 
 
 def created_for(image_id: str) -> str:
-    """What EC2 writes on the snapshots that CreateImage makes."""
+    """EC2's description of the snapshots that CreateImage creates."""
     return f"Created by CreateImage({INSTANCE}) for {image_id}"
 
 
 def snapshot(snapshot_id: str, image_id: str, **more: Any) -> dict[str, Any]:
-    """A snapshot that EC2 made for this image."""
+    """A snapshot that EC2 created for this image."""
     volume = snapshot_id.replace("snap-", "vol-", 1)
     made = {"description": created_for(image_id), "volume_id": volume}
     return {"snapshot_id": snapshot_id} | made | more
 
 
 def due(days: float) -> str:
-    """The tag of a snapshot that may be deleted since so many days, as written a week before."""
+    """The tag of a snapshot that is due since this many days, written a week before."""
     return f"{ago(days)} marked {ago(days + 7)}"
 
 
 def tagged_snapshot(
     number: int, of_image: int, days: float = 1, **tags: str
 ) -> dict[str, Any]:
-    """One of that image's which we tagged, to be deleted since so many days."""
+    """A tagged snapshot of that image, due since this many days."""
     ours = {LEDGER_IMAGE: ami(of_image), DELETE_AFTER: due(days)}
     return snapshot(snap(number), ami(of_image), tags=ours | tags)
 
 
 def recycled(number: int, days: float = 8) -> dict[str, Any]:
-    """An image that went into the Recycle Bin so many days ago, which keeps it for 14."""
+    """An image that entered the Recycle Bin this many days ago, which keeps it for 14 days."""
     return {
         "image": {"image_id": ami(number)},
         "entered_at": ago(days),
@@ -114,7 +115,7 @@ def recycled(number: int, days: float = 8) -> dict[str, Any]:
 
 
 def announced(fleet: dict[str, Any]) -> dict[str, Any]:
-    """The same after the event of each image: a sweep has no tags to make up for."""
+    """The account after the event of each image, so that a sweep has no missing tags."""
     snapshots = {one["snapshot_id"]: one for one in fleet.get("snapshots", [])}
     for one in fleet["images"]:
         image_id, created_at = one["image_id"], one["created_at"]
@@ -180,13 +181,13 @@ def recycled_ids(fleet: dict[str, Any]) -> set[str]:
 
 
 def safety(**values: str) -> str:
-    """The policy with the default steps, and these under [safety]; values are TOML."""
+    """The policy with the default steps, and these values (in TOML) in [safety]."""
     lines = "".join(f"{key} = {value}\n" for key, value in values.items())
     return policy("").replace("[safety]\n", f"[safety]\n{lines}")
 
 
 def small_fleet(*others: Any, **more: Any) -> dict[str, Any]:
-    """The newest two, of which an instance runs, and `others`."""
+    """The newest two, which instances use, and `others`."""
     instance = {"instance_id": INSTANCE, "image_id": ami(1), "tags": {"Team": "web"}}
     fleet = {
         "account": ACCOUNT,
@@ -197,12 +198,12 @@ def small_fleet(*others: Any, **more: Any) -> dict[str, Any]:
 
 
 def deprecated(number: int, marked: float, **more: Any) -> Any:
-    """An image that we found expired and deprecated so many days ago."""
+    """An image that we found expired and deprecated this many days ago."""
     return image(number, marked + 20, marked, **more)
 
 
 def disabled(number: int, marked: float, shared: str = "none", **more: Any) -> Any:
-    """One that we disabled besides; `shared` are its launch permissions of then."""
+    """An image that we disabled too. `shared` are its former launch permissions."""
     tags = {
         PERMISSIONS: f"{ami(number)} {shared}",
         DEPRECATION: saved(number, marked, step="disabled"),
@@ -211,6 +212,6 @@ def disabled(number: int, marked: float, shared: str = "none", **more: Any) -> A
 
 
 def in_use(fleet: dict[str, Any], image_id: str) -> dict[str, Any]:
-    """The same with an instance that runs from this image."""
+    """The fleet with an instance that runs this image."""
     instance = {"instance_id": "i-00000000000000002", "image_id": image_id}
     return fleet | {"instances": [*fleet["instances"], instance]}

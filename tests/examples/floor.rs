@@ -1,10 +1,10 @@
-//! The fewest calls that remove images: what `make bench-peers` compares other tools with.
+//! Removes images with the minimum of calls, as the baseline of `make bench-peers`.
 //!
 //!     floor FILE
 //!
-//! The file has the ids of the images to remove, a line for each. The program lists the images, and
-//! deregisters those of the file together with their snapshots, below the token bucket. It checks
-//! nothing, so that it is of no use for anything else, and calls nothing but this computer.
+//! The file contains the ids of the images to remove, one per line. The program lists the images, and
+//! deregisters those in the file together with their snapshots, below the rate limit. It checks nothing,
+//! so it is only useful for this comparison. It connects only to this computer.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -14,11 +14,11 @@ use steward::cloud::{ImageReader, ImageWriter};
 use steward::model::{ImageId, SnapshotFate};
 use steward_aws::{Connect, Connection};
 
-/// Whose account it is matters to nothing that is called here.
+/// The account id, which no call here depends on.
 const ACCOUNT: &str = "123456789012";
 
 #[tokio::main]
-#[expect(clippy::disallowed_methods, reason = "where to call is in the environment")]
+#[expect(clippy::disallowed_methods, reason = "the endpoint is in the environment")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let file: PathBuf = std::env::args_os().nth(1).ok_or("usage: floor FILE")?.into();
     let endpoint = std::env::var("AWS_ENDPOINT_URL")?;

@@ -1,8 +1,8 @@
-"""The CloudFormation templates, read by checkov for insecure settings.
+"""The CloudFormation templates, checked with checkov for insecure settings.
 
-checkov takes a value with `!If` for unknown, and lets it pass. So it reads the template of the stack twice:
-as it is written, and with every option chosen. What the options replace (`SqsManagedSseEnabled`, say) and
-what checkov has no check for is in test_templates.py.
+checkov treats a value with `!If` as unknown, and accepts it. So it checks the stack's template
+twice: as written, and with every option selected. Values that options replace (for example
+`SqsManagedSseEnabled`) and settings without a checkov check are in test_templates.py.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ RETIRE = """\
                   Resource: !Sub "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:instance/*"
 """
 MAY_DO_ALL = '"*"\n            Resource: "*"\n            NotRead: !If\n'
-# What is changed in a copy of the template, and what checkov must say of it.
+# Changes to a copy of the template, and the checks of checkov that must fail.
 BAD = {
     "queue": (ENCRYPTED, "", "CKV_AWS_27 AWS::SQS::Queue.DeadLetters"),
     "topic": (
@@ -64,7 +64,7 @@ BAD = {
         READ.replace("ssm:GetParameters\n            Resource: !If\n", MAY_DO_ALL),
         "CKV_AWS_63 AWS::IAM::Policy.EveryFunction",
     ),
-    # Only if an option is chosen.
+    # Only if an option is selected.
     "role": (
         RETIRE,
         '                  Action: "*"\n                  Resource: "*"\n',
@@ -109,7 +109,7 @@ def with_every_option(file: Path) -> str:
 
 
 def checkov(directory: Path, *options: str) -> Report:
-    """What checkov says of every template in a directory, without a network."""
+    """The results of checkov for all templates in a directory, without network access."""
     configured = ("AWS_", "BC_", "CKV_", "CHECKOV_", "PRISMA_")
     environment = {
         key: value
@@ -121,7 +121,7 @@ def checkov(directory: Path, *options: str) -> Report:
             *(VENV / "checkov/bin/checkov", "--directory", directory),
             *("--output", "json", *options),
         ],
-        # It asks PyPI for a newer version of itself otherwise.
+        # Otherwise it requests its newest version from PyPI.
         env=environment
         | {"CKV_SKIP_PACKAGE_UPDATE_CHECK": "true", "HOME": str(directory)},
         cwd=directory,
@@ -137,7 +137,7 @@ def checkov(directory: Path, *options: str) -> Report:
 
 
 def findings(report: Report, kind: str, name: str) -> Findings:
-    """The checks of a file that failed, passed or were skipped, and their resources."""
+    """The failed, passed and skipped checks of a file, with their resources."""
     return {
         (one["check_id"], one["resource"])
         for one in report["results"][f"{kind}_checks"]
@@ -146,13 +146,13 @@ def findings(report: Report, kind: str, name: str) -> Findings:
 
 
 def configured() -> set[str]:
-    """The checks that infra/checkov.yaml excepts."""
+    """The checks that infra/checkov.yaml skips."""
     return set(yaml.safe_load(CONFIG.read_text())["skip-check"])
 
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with every template that users get."""
+    """A directory with all templates for users."""
     found = tmp_path_factory.mktemp("good")
     (found / "stack.yaml").write_text(STACK.read_text())
     (found / "options.json").write_text(with_every_option(STACK))
@@ -185,7 +185,7 @@ def test_checkov_has_nothing_to_say(good: Path, accepted: Report) -> None:
 
 
 def test_every_exception_applies_and_has_a_reason(good: Path, tmp_path: Path) -> None:
-    # Without the configuration, and without the comments that except.
+    # Without the configuration, and without comments that skip checks.
     comments = set()
     for file in good.iterdir():
         text = file.read_text()
@@ -207,7 +207,7 @@ def test_every_exception_applies_and_has_a_reason(good: Path, tmp_path: Path) ->
 
 @pytest.fixture(scope="module")
 def refused(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """What checkov says of a copy with all that is bad, each in another resource."""
+    """The results for a copy with all errors, each in another resource."""
     text = STACK.read_text()
     for good_, bad, _ in BAD.values():
         assert good_ in text, good_

@@ -1,4 +1,4 @@
-"""What the pages about deploying say of the template, and their commands for StackSets."""
+"""What the deployment pages state about the template, and their commands for StackSets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STACK_SET = "Deploy with StackSets"
 
 
 def rows(text: str) -> list[list[str]]:
-    """The cells of all tables in it, without heads."""
+    """The cells of all tables in it, without table heads."""
     lines = [one for one in text.splitlines() if one.startswith("|")]
     cells = [[cell.strip() for cell in one.strip("|").split("|")] for one in lines]
     return [
@@ -63,7 +63,7 @@ def test_every_output_is_described() -> None:
 
 
 def test_no_page_names_a_parameter_that_does_not_exist() -> None:
-    """Whatever is written as a parameter anywhere is one."""
+    """Every text that is written as a parameter is one."""
     known = parameters().keys()
     pages = [
         *(ROOT / "docs").rglob("*.md"),
@@ -72,7 +72,7 @@ def test_no_page_names_a_parameter_that_does_not_exist() -> None:
     ]
     seen = set()
     for page in pages:
-        # What was so in the past, and the templates of others.
+        # Past behavior, and templates of others.
         if "decisions" in page.parts or page.name in ("CHANGELOG.md", "migration.md"):
             continue
         text = page.read_text()
@@ -93,9 +93,9 @@ def test_no_page_names_a_parameter_that_does_not_exist() -> None:
     [
         ("There is no policy", "infra/image-steward.yaml"),
         ("There are two policies", "infra/image-steward.yaml"),
-        ("Who is notified of alarms, ", "infra/image-steward.yaml"),
+        ("Apply mode needs a recipient", "infra/image-steward.yaml"),
         ("no bucket ", "infra/deploy.py"),
-        ("there is no SSM parameter ", "infra/deploy.py"),
+        ("no SSM parameter ", "infra/deploy.py"),
         ("Unrecognized resource types", "infra/deploy.py"),
         (" has version ", "infra/deploy.py"),
         (" of the template, newer than", "infra/deploy.py"),
@@ -110,7 +110,7 @@ def test_errors_are_quoted_as_they_are(text: str, file: str) -> None:
 
 
 def test_other_pages_deploy_as_the_page_does() -> None:
-    """Only that page's commands are run; others differ in what they override at most."""
+    """Only the commands of that page are run. Others may only override different parameters."""
     ours = "--template-file image-steward.yaml"
     run = {
         one.partition(" --parameter-overrides ")[0]
@@ -152,7 +152,7 @@ def test_every_alarm_is_in_the_table() -> None:
 
 
 def test_every_alarm_elsewhere_exists() -> None:
-    """An alarm that a page names, in full or by the end of its name."""
+    """An alarm on a page, by its full name or by the end of its name."""
     real = {
         one["Properties"]["AlarmName"]["Sub"].removeprefix("${NamePrefix}-")
         for one in resources("image-steward").values()
@@ -194,7 +194,7 @@ def test_functions_are_as_the_table_says() -> None:
 
 @pytest.fixture
 def moto(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """moto as a server, for the AWS CLI, with an organization."""
+    """moto as a server for the AWS CLI, with an organization."""
     keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     for key in keys:
         monkeypatch.setenv(key, "any")
@@ -241,7 +241,7 @@ def test_the_commands_of_the_stack_set(moto: str, tmp_path: Path) -> None:
     shown = console_commands(PAGE, STACK_SET)
     assert len(shown) == 6
     for command in shown:
-        # The only thing that has no name before it exists.
+        # The only resource without a name before it exists.
         command = command.replace(OU, unit_id)
         done = shell(command, tmp_path, environment)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
@@ -256,7 +256,7 @@ def test_the_commands_of_the_stack_set(moto: str, tmp_path: Path) -> None:
     )["Summaries"]
     regions = {one["Region"] for one in instances}
     assert regions == {"eu-central-1", "us-east-1"}
-    # Each Region has the archives where its functions look for them.
+    # The archives are in each Region where the functions look for them.
     prefix = given["CodePrefix"]["ParameterValue"]
     for region in regions:
         bucket = f"{given['CodeBucket']['ParameterValue']}-{region}"
@@ -273,7 +273,7 @@ def test_the_commands_of_the_stack_set(moto: str, tmp_path: Path) -> None:
 
 
 def snippet(heading: str, language: str) -> str:
-    """The one block of a section in this language."""
+    """The only block of a section in this language."""
     blocks = re.findall(
         rf"^```{language}\n(.*?)^```$", section(PAGE, heading), re.MULTILINE | re.DOTALL
     )
@@ -282,7 +282,7 @@ def snippet(heading: str, language: str) -> str:
 
 
 def unquoted(value: Any) -> Any:
-    """Texts without the quotes that hcl2 leaves around them."""
+    """Texts without the quotes that hcl2 keeps around them."""
     return value.strip('"') if isinstance(value, str) else value
 
 
@@ -306,7 +306,7 @@ def test_terraform_names_what_the_template_knows() -> None:
     assert key == given["CodePrefix"] + "${each.key}-arm64.zip"
     functions = {one.name for one in Path(ROOT, "functions").iterdir()}
     assert set(re.findall(r"[a-z]+-[a-z]+", code["for_each"])) == functions
-    # The code is there before a function asks for it.
+    # The code exists before a function needs it.
     assert "aws_s3_object.code" in str(stack["depends_on"])
 
 

@@ -1,4 +1,5 @@
-"""What packs a release, with small programs in place of the real ones; `make dist` checks those."""
+"""Packing a release, with small programs instead of the real ones. `make dist` checks the real
+files."""
 
 from __future__ import annotations
 
@@ -38,7 +39,7 @@ def packed(write: Any, path: Path, files: Any = FILES) -> bytes:
 
 @pytest.mark.parametrize("write", [archives.write_tar, archives.write_zip])
 def test_the_same_files_give_the_same_bytes(write: Any, tmp_path: Path) -> None:
-    """Whatever the archive is called, and in whatever order the files are found."""
+    """Independent of the archive's name and the order of files."""
     first = packed(write, tmp_path / "first")
     turned = dict(reversed(FILES.items()))
     assert packed(write, tmp_path / "second", turned) == first
@@ -70,7 +71,7 @@ def test_names_modes_and_times_of_a_zip(tmp_path: Path) -> None:
 
 
 def test_an_archive_of_the_command(tmp_path: Path) -> None:
-    """The command that runs here writes completions and manual for one that need not run here."""
+    """The command for this computer writes completions and manual for a platform that may differ."""
     other, native = tmp_path / "image-steward", binary("image-steward")
     other.write_bytes(b"program")
     path = archives.command_archive(other, native, "aarch64-linux", tmp_path)
@@ -104,7 +105,7 @@ def functions(directory: Path) -> Path:
 
 
 def test_an_archive_for_each_function(tmp_path: Path) -> None:
-    """Their names are those that the template asks for."""
+    """They have the names that the template uses."""
     functions(tmp_path / "lambda")
     archives.function_archives(tmp_path / "lambda", "x86-64", tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
@@ -126,9 +127,9 @@ def test_all_functions_of_the_workspace() -> None:
 
 
 def test_what_was_not_built_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match=r"prune-images/bootstrap does not exist: run"):
+    with pytest.raises(SystemExit, match=r"prune-images/bootstrap does not exist; run"):
         archives.function_archives(tmp_path, "arm64", tmp_path / "out")
-    with pytest.raises(SystemExit, match=r"nothing does not exist: build the command"):
+    with pytest.raises(SystemExit, match=r"nothing does not exist; build the command"):
         nothing = tmp_path / "nothing"
         archives.command_archive(nothing, nothing, "x86_64-linux", tmp_path)
 
@@ -180,12 +181,12 @@ def test_a_tag_must_be_the_versions(tmp_path: Path) -> None:
     root = workspace(tmp_path, CHANGES)
     release.check_tag("v1.2.3", root)
     for tag in ("1.2.3", "v1.2.4", "v1.2.3-rc1", ""):
-        with pytest.raises(SystemExit, match="is not that of version 1.2.3"):
+        with pytest.raises(SystemExit, match="does not match version 1.2.3"):
             release.check_tag(tag, root)
 
 
 def test_this_version_can_be_released() -> None:
-    """As the workflow asks, with Python alone: no package is installed there."""
+    """As in the workflow, with Python alone, because no packages are installed there."""
     tag = f"v{release.version()}"
     command = [sys.executable, "-I", "-S", ROOT / "infra/dist", "notes", "--tag"]
     done = subprocess.run([*command, tag], capture_output=True, text=True, check=False)
@@ -196,7 +197,7 @@ def test_this_version_can_be_released() -> None:
         [*command, "v0"], capture_output=True, text=True, check=False
     )
     assert wrong.returncode == 1
-    assert wrong.stderr.startswith("the tag v0 is not that of version")
+    assert wrong.stderr.startswith("the tag v0 does not match version")
 
 
 TREE = """0tool v1.0.0 (/somewhere/tool)
@@ -212,18 +213,19 @@ TREE = """0tool v1.0.0 (/somewhere/tool)
 
 
 def test_crates_of_a_program() -> None:
-    """Those of the other program are not its own; what is shown once counts wherever it is named."""
+    """Dependencies of the other program are excluded. A crate that is listed once counts for all
+    its dependents."""
     edges = sbom.read_tree(TREE.splitlines())
     names = {name for name, _ in sbom.reachable(edges, ("tool", "1.0.0"))}
     assert names == {"tool", "core", "serde", "serde_core", "log"}
     names = {name for name, _ in sbom.reachable(edges, ("other", "1.0.0"))}
     assert names == {"other", "sso", "serde", "serde_core"}
-    with pytest.raises(SystemExit, match="a line that is no crate: warning"):
+    with pytest.raises(SystemExit, match="unexpected line from `cargo tree`: warning"):
         sbom.read_tree(["warning: x"])
 
 
 def bill(*crates: str) -> dict[str, Any]:
-    """As cargo-cyclonedx writes it."""
+    """In the format of cargo-cyclonedx."""
 
     def component(name: str) -> dict[str, str]:
         url = f"pkg:cargo/{name}@1.0.0?download_url=file://../{name}"
@@ -279,12 +281,12 @@ def test_checksums(tmp_path: Path) -> None:
     (tmp_path / "c.zip").write_bytes(b"new")
     assert list(check.check_sums(tmp_path)) == [
         "c.zip is in SHA256SUMS or in the directory, but not in both",
-        "a.zip has another checksum than in SHA256SUMS",
+        "a.zip has a different checksum than in SHA256SUMS",
     ]
 
 
 def compiled(directory: Path, target: str, source: str = "int main(void) {return 0;}"):
-    """A program in C, by the linker that links the command."""
+    """A C program, linked with the same linker as the command."""
     (directory / "main.c").write_text(source)
     output = directory / "bootstrap"
     zig = [VENV / "bin/python", "-m", "ziglang", "cc", "-target", target]
@@ -293,7 +295,7 @@ def compiled(directory: Path, target: str, source: str = "int main(void) {return
 
 
 OLD, NEW = (2, 17), (2, 34)
-# A function that came with glibc 2.25.
+# A function that was added in glibc 2.25.
 RANDOM = """int getentropy(void *, unsigned long);
 int main(void) {char x[8]; return getentropy(x, 8);}"""
 
@@ -314,7 +316,8 @@ def test_a_program_for_an_old_system(arch: str, tmp_path: Path) -> None:
 
 
 def test_paths_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the repository, of Cargo's directories, and of the home; what replaces them may stay."""
+    """Paths of the repository, of Cargo's directories and of the home directory. The replacements
+    are allowed."""
     settings = {
         "CARGO_HOME": "/some/cargo",
         "CARGO_TARGET_DIR": "/some/target",
@@ -329,8 +332,8 @@ def test_paths_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         for name in settings:
             monkeypatch.setenv(name, given.get(name, "/nowhere"))
         problems = list(check.check_program(program, "x86-64", OLD))
-        told = re.compile("holds a path of this machine, (.*): see REMAPPED")
-        return {told.match(one)[1] for one in problems}
+        message = re.compile("contains the local path (.*); see REMAPPED")
+        return {message.match(one)[1] for one in problems}
 
     assert found() == {str(ROOT)}
     for name, place in settings.items():
@@ -340,7 +343,7 @@ def test_paths_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_places_where_they_are_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A home of `/` begins every path, and says nothing."""
+    """A home of `/` is a prefix of every path, and is ignored."""
     for name in ("CARGO_HOME", "CARGO_TARGET_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/")
@@ -374,7 +377,7 @@ def test_an_archive_of_a_function_is_checked(tmp_path: Path) -> None:
     ]
     archives.write_zip(path, {"bootstrap": (0o755, program)} | FILES, DAY)
     assert list(check.check_function(path, "arm64")) == [
-        "must hold one file, `bootstrap`"
+        "must contain only the file `bootstrap`"
     ]
 
 
@@ -421,14 +424,14 @@ def test_bills_are_checked(program: str, tmp_path: Path) -> None:
     for wrong, expected in {
         good.replace("CycloneDX", "SPDX"): "is not valid CycloneDX",
         good.replace('"application"', '"app"'): "is not valid CycloneDX",
-        good.replace(program, "other-program"): "is of other-program",
+        good.replace(program, "other-program"): "describes other-program",
         good.replace("x86_64-unk", "aarch64-unk"): "does not name the platform",
         good.replace("aws-sdk-ec2", "aws-sdk-ecs"): "lacks aws-sdk-ec2",
         json.dumps(
             valid_bill(
                 program, serialNumber=f"urn:uuid:{'1' * 8}-1111-4111-8111-{'1' * 12}"
             )
-        ): "differs from build to build",
+        ): "is not reproducible",
     }.items():
         found = problems(wrong)
         assert any(expected in one for one in found), (expected, found)
@@ -440,11 +443,11 @@ def test_bills_are_checked(program: str, tmp_path: Path) -> None:
     newer["components"] = mine + [x for x in other["components"] if x not in mine]
     unwanted = "aws-sdk-sso" if program == "tag-image" else "lambda_runtime"
     [problem] = problems(json.dumps(newer))
-    assert problem == f"names {unwanted}, which {program} does without"
+    assert problem == f"contains {unwanted}, which {program} does not use"
 
 
 def test_the_documentation_names_this_version() -> None:
-    """What people copy: names of archives, and tags."""
+    """Texts that people copy: names of archives, and tags."""
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     text = "\n".join(page.read_text() for page in pages)
     number = r"(\d+\.\d+\.\d+)"

@@ -1,4 +1,4 @@
-"""The service control policy for organizations, and what it has to cover."""
+"""The service control policy for organizations, and what it must cover."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from test_templates import actions, resources, tag_names
 from test_templates import statements as statements_of_roles
 
 FILE = ROOT / "infra/guardrail.json"
-# AWS's limit for a service control policy, without the white space.
+# AWS's size limit for a service control policy, without white space.
 LONGEST = 5_120
 
 
@@ -31,7 +31,7 @@ def test_it_is_a_service_control_policy() -> None:
     assert len(json.dumps(policy, separators=(",", ":"))) < LONGEST
     for sid, one in statements().items():
         assert re.fullmatch("[A-Za-z0-9]+", sid)
-        # An SCP has no principals; and one that allows would limit everything else.
+        # An SCP has no principals. An SCP that allows actions would deny all others.
         assert one.keys() == {"Sid", "Effect", "Action", "Resource", "Condition"}, sid
         assert one["Effect"] == "Deny", sid
 
@@ -39,7 +39,7 @@ def test_it_is_a_service_control_policy() -> None:
 @pytest.mark.parametrize("name", tag_names())
 def test_every_tag_of_ours_is_covered(name: str) -> None:
     condition = statements()["StateTagsAreWrittenByImageSteward"]["Condition"]
-    # One key of ours among others is enough.
+    # One of our tag keys among others is enough.
     pattern = condition["ForAnyValue:StringLike"]["aws:TagKeys"]
     assert fnmatchcase(f"image-steward:{name}", pattern)
 
@@ -91,7 +91,7 @@ def test_our_roles_and_the_operators_are_excepted() -> None:
         for one in statements().values()
     ]
     assert excepted[0] == excepted[1]
-    # Whoever of ours may write tags, under the names that CloudFormation makes.
+    # The roles that may write our tags, with the names that CloudFormation creates.
     roles = {
         f"arn:aws:iam::*:role/image-steward-{role}-*"
         for role, one in statements_of_roles()
@@ -103,6 +103,6 @@ def test_our_roles_and_the_operators_are_excepted() -> None:
     assert "`image-steward-operators`" in text
     for role in roles:
         logical = role.removesuffix("-*").rpartition("-")[2]
-        # CloudFormation makes the name of the stack's and of this one.
+        # CloudFormation creates the role's name from the stack's name and the logical id.
         assert "RoleName" not in resources("image-steward")[logical]["Properties"]
         assert f"`STACK-{logical}-…`" in text

@@ -1,4 +1,4 @@
-"""What comes from others: Python packages with hashes, and the library in the report."""
+"""Dependencies: Python packages with hashes, and the library in the report."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 from harness import ROOT
 
 GROUPS = ("deploy", "demo", "test", "dist", "check", "deployed", "browser", "lock")
-# Each in an environment of its own, so that it may have other versions.
+# Each in a separate environment, so that it may have other versions.
 APART = ("peers", "checkov")
 VENDOR = ROOT / "cli/report/vendor"
 REQUIREMENT = re.compile(r"([a-z0-9-]+)(?:\[[a-z0-9,-]+\])?==([^ ]+)")
 
 
 def locked(group: str) -> dict[str, tuple[set[str], int]]:
-    """The versions of each package, and how many hashes they have."""
+    """The versions of each package, and the number of their hashes."""
     found: dict[str, tuple[set[str], int]] = {}
     name = ""
     for line in Path(ROOT, f"requirements/{group}.txt").read_text().splitlines():
@@ -36,7 +36,7 @@ def locked(group: str) -> dict[str, tuple[set[str], int]]:
 
 
 def pinned(group: str) -> dict[str, str]:
-    """What a dependency group and those in it name."""
+    """The packages of a dependency group, including nested ones."""
     groups = tomllib.loads(Path(ROOT, "pyproject.toml").read_text())
     found: dict[str, str] = {}
     for one in groups["dependency-groups"][group]:
@@ -54,12 +54,12 @@ def test_every_package_has_a_hash(group: str) -> None:
     found = locked(group)
     assert all(hashes for _, hashes in found.values())
     for name, version in pinned(group).items():
-        # A version that only some Pythons get is beside another one.
+        # A version for only some Python versions is listed together with another one.
         assert version in found[name][0], name
 
 
 def test_a_package_has_one_version() -> None:
-    """Groups are installed beside each other."""
+    """Dependency groups are installed into the same environment."""
     largest = locked("deployed")
     for group in GROUPS:
         for name, (versions, _) in locked(group).items():
@@ -79,7 +79,7 @@ def test_the_makefile_installs_all_groups_with_hashes() -> None:
 
 
 def test_the_library_of_the_report_is_what_was_built() -> None:
-    """Whoever updates it writes the new checksums, as its README says."""
+    """When you update it, write the new checksums, as its README describes."""
     lines = Path(VENDOR, "SHA256SUMS").read_text().splitlines()
     sums = dict(reversed(line.split("  ")) for line in lines)
     files = {path.name for path in VENDOR.iterdir()} - {"README.md", "SHA256SUMS"}

@@ -1,4 +1,4 @@
-"""What the template says, resource by resource: what a slip of the pen would change unseen."""
+"""The template resource by resource, to detect accidental changes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FUNCTIONS = {
 }
 NOTHING = {"Ref": "AWS::NoValue"}
 RULES = "arn:${AWS::Partition}:events:" + HERE + ":rule"
-# On the default bus, and on that of the notices.
+# On the default bus, and on the bus for notices.
 OURS = [
     {"Sub": f"{RULES}/${{NamePrefix}}-*"},
     {"Sub": [f"{RULES}/${{Name}}/${{NamePrefix}}-*", {"Name": BUS}]},
@@ -38,7 +38,7 @@ LETTERS = {"GetAtt": "DeadLetters.Arn"}
 
 
 def properties(logical: str) -> dict[str, Any]:
-    """Everything about a resource but what is for people to read."""
+    """Everything in a resource except texts for people."""
     found = deepcopy(TEMPLATE["Resources"][logical]["Properties"])
     for text in ("Description", "AlarmDescription"):
         found.pop(text, None)
@@ -86,7 +86,7 @@ EXACT = {
     "Bus": {"Name": {"Ref": "NamePrefix"}},
     "DeadLetters": {
         "QueueName": {"Sub": "${NamePrefix}-dead-letters"},
-        # Two weeks, the longest that there is.
+        # Two weeks, the maximum.
         "MessageRetentionPeriod": 14 * 24 * 60 * 60,
         "SqsManagedSseEnabled": {"If": ["HasQueueKey", NOTHING, True]},
         "KmsMasterKeyId": key("HasQueueKey", "QueueKeyArn"),
@@ -181,7 +181,7 @@ def test_logs_are_kept_as_long_as_it_is_said() -> None:
 
 
 def test_functions_are_found_where_the_parameters_say() -> None:
-    """Besides what they cost, which another test knows."""
+    """In addition to memory and time, which another test checks."""
     bucket = {"Sub": "${CodeBucket}-${AWS::Region}"}
     for logical, one in functions().items():
         found = one["Properties"]
@@ -205,7 +205,7 @@ def test_functions_are_found_where_the_parameters_say() -> None:
 
 
 def test_roles_are_assumed_by_their_services_only() -> None:
-    """Under which condition by Scheduler, another test knows."""
+    """Another test checks the condition for Scheduler."""
     for logical, one in of_type("AWS::IAM::Role").items():
         service = "scheduler" if logical == "SchedulerRole" else "lambda"
         [trust] = one["AssumeRolePolicyDocument"]["Statement"]
@@ -220,7 +220,7 @@ def test_roles_are_assumed_by_their_services_only() -> None:
 
 
 def test_failures_are_tried_again_so_often() -> None:
-    """A sweep of images is not: the next one goes on there."""
+    """An image sweep is not retried, because the next one continues."""
     retries = {
         "TagImage": 2,
         "PruneImages": 0,
@@ -272,7 +272,7 @@ PATTERNS = {
     "NoticeOfSnapshots": ours("Snapshot Marked"),
     "NoticeOfRefusals": ours("Sweep Refused"),
 }
-# Which rule calls which function, and the permission for it.
+# Which rule invokes which function, with its permission.
 CALLED = {
     ("ImageAvailable", "TagImage"): "ImageAvailableTags",
     ("ImageAvailable", "RetireInstance"): "ImageAvailableRetires",
@@ -284,7 +284,7 @@ CALLED = {
 def test_rules_match_exactly_these_events() -> None:
     found = of_type("AWS::Events::Rule")
     assert {name: one["EventPattern"] for name, one in found.items()} == PATTERNS
-    # There is no other key that would turn a rule off.
+    # No other key can disable a rule.
     for name, one in found.items():
         bus = set() if name.startswith("Image") else {"EventBusName"}
         assert one.keys() == {"Name", "EventPattern", "Targets"} | bus, name
@@ -351,7 +351,7 @@ def test_schedules_send_what_the_functions_know() -> None:
 
 
 def test_nothing_stays_when_the_stack_goes() -> None:
-    """No `DeletionPolicy`, and nothing else that only some resources would have."""
+    """No `DeletionPolicy`, and no other attribute that only some resources have."""
     known = {"Type", "Properties", "Condition", "DependsOn"}
     for logical, one in resources("image-steward").items():
         assert one.keys() <= known, logical
@@ -382,7 +382,7 @@ def test_what_is_made_only_if() -> None:
 
 
 def value(one: Any, given: dict[str, str]) -> Any:
-    """What a condition comes to with these parameters."""
+    """The value of a condition with these parameters."""
     if not isinstance(one, dict):
         return one
     [(function, argument)] = one.items()
@@ -403,7 +403,7 @@ def value(one: Any, given: dict[str, str]) -> Any:
 
 
 def settings(**choices: str) -> Iterator[dict[str, str]]:
-    """Every combination of these values, with the defaults of all other parameters."""
+    """All combinations of these values, with the defaults of all other parameters."""
     defaults = {
         name: str(one.get("Default", "code"))
         for name, one in TEMPLATE["Parameters"].items()
@@ -413,14 +413,14 @@ def settings(**choices: str) -> Iterator[dict[str, str]]:
 
 
 def refused(rule: str, given: dict[str, str]) -> bool:
-    """Whether a rule of the template forbids these parameters."""
+    """Whether a rule of the template rejects these parameters."""
     found = TEMPLATE["Rules"][rule]
     if not value(found.get("RuleCondition", True), given):
         return False
     return not all(value(one["Assert"], given) for one in found["Assertions"])
 
 
-# Empty, and something.
+# Empty, and a value.
 ANY = " x"
 NOTICES = {"Notices": "on off none", "NoticeEmail": ANY, "NoticeTopicArn": ANY}
 
@@ -468,7 +468,7 @@ def test_every_rule_is_tested_and_says_what_to_do() -> None:
 
 
 def test_the_topic_that_notices_go_to() -> None:
-    """Of whatever the rules let pass."""
+    """For all parameters that the rules accept."""
     for given in settings(Mode="plan apply", **NOTICES):
         if refused("OneTopic", given):
             continue
@@ -521,7 +521,7 @@ def test_conditions_hold_for_these_values(
         assert value({"Condition": condition}, given) == expected, given[parameter]
 
 
-# `on` and `off` without quotes would be true and false for some readers of YAML.
+# Some YAML parsers read `on` and `off` without quotes as booleans.
 DEFAULTS = {
     "Architecture": "arm64",
     "CodeBucketPerRegion": "off",

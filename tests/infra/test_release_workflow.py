@@ -1,4 +1,4 @@
-"""The workflow that makes a release: the linters accept it, and it has few rights."""
+"""The release workflow: the linters accept it, and it has minimal permissions."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ LINTERS = {
     "zizmor": ("--offline", "--no-progress", "--persona", "auditor"),
     "check-jsonschema": ("--builtin-schema", "vendor.github-workflows"),
 }
-# By the commit, with its tag beside it for those who update.
+# Pinned to a commit, with the tag in a comment for updates.
 PINNED = re.compile(r"uses: actions/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
 
 
 def lint(program: str, file: Path) -> str:
-    """What a linter has to say, if it is not content."""
+    """The output of a linter that reports problems."""
     done = subprocess.run(
         [VENV / "bin" / program, *LINTERS[program], file],
         capture_output=True,
@@ -128,7 +128,7 @@ def test_a_tag_with_a_hyphen_is_a_prerelease(
 
 
 def test_each_archive_has_its_bill_of_materials() -> None:
-    """The other platforms' are written where cargo-cyclonedx is."""
+    """The SBOMs of the other platforms are written where cargo-cyclonedx is installed."""
     text = WORKFLOW.read_text()
     bills = re.findall(r"sbom --triple (\S+) --platform (\S+)", text)
     built = {

@@ -1,4 +1,5 @@
-"""The roles that `image-steward permissions` writes: as CloudFormation and as Terraform, the same as in JSON."""
+"""The roles that `image-steward permissions` writes: CloudFormation and Terraform are equivalent to
+JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from harness import DONE, NOWHERE, USAGE, VENV, image_steward
 
 TRUSTS = ("principal", "github", "gitlab")
 USES = (("plan",), ("apply",), ("restore",), ("keep",), ("apply", "restore"))
-# Texts that mean something in YAML, in HCL and in IAM.
+# Texts with a special meaning in YAML, in HCL and in IAM.
 STRANGE = (
     *("--prefix", 'a"b: %{c} ${d} \\ # *?'),
     *("--region", "cn-north-1", "--shared-images", "--image-parameter", "/golden/*"),
@@ -32,7 +33,7 @@ CASES = [
 ]
 GITHUB, GITLAB = "repo:acme/images", "project_path:acme/images:ref_type"
 ROLE = "arn:aws:iam::123456789012:role/ci"
-# What each trust is given, and what it accepts besides, for reading only and for changing.
+# The options of each trust, and its permissions for reading only and for changing.
 GIVEN = {
     "principal": ROLE,
     "github": f"{GITHUB}:environment:production",
@@ -127,7 +128,7 @@ def printed(*arguments: str) -> str:
 
 
 def document(*arguments: str) -> dict[str, Any]:
-    """The policy as it is printed without --format."""
+    """The policy as printed without --format."""
     return json.loads(printed(*arguments))
 
 
@@ -144,7 +145,7 @@ def is_reading(uses: tuple[str, ...]) -> bool:
 
 
 def expected_trust(uses: tuple[str, ...], trust: str, issuer: str) -> dict[str, Any]:
-    """The statement about who may assume the role, after `GIVEN` was given."""
+    """The statement about who may assume the role, with the values in `GIVEN`."""
     given = GIVEN[trust]
     if trust == "principal":
         return {
@@ -216,12 +217,12 @@ def test_the_role_of_cloudformation(
     name = role["RoleName"]
     [policy] = iam.list_role_policies(RoleName=name)["PolicyNames"]
     made = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
-    # moto 5.2 keeps it as Python writes it.
+    # moto 5.2 keeps Python's format.
     assert ast.literal_eval(made) == document(*uses, *options)
 
 
 def patterns(uses: tuple[str, ...], trust: str) -> list[str]:
-    """The patterns by which both forms check whom they are to trust."""
+    """The patterns with which both formats check the trusted principals."""
     [parameter] = yaml.load(template(uses, trust), Template)["Parameters"].values()
     assert "Default" not in parameter
     found = re.findall(r'regex\(("\S+"),', terraform(uses, trust))
@@ -243,9 +244,9 @@ def test_nobody_is_trusted_by_a_wildcard(uses: tuple[str, ...], trust: str) -> N
 
 
 def text(literal: str) -> str:
-    """What a literal of HCL stands for."""
+    """The value of an HCL literal."""
     assert literal.startswith('"') and literal.endswith('"'), literal
-    # What is not doubled would be an expression.
+    # Without doubling it would be an expression.
     assert not re.search(r"(?<!\$)\$\{|(?<!%)%\{", literal), literal
     return json.loads(literal).replace("$${", "${").replace("%%{", "%{")
 
@@ -255,7 +256,7 @@ def texts(literals: list[str]) -> list[str]:
 
 
 def statement(block: dict[str, Any]) -> dict[str, Any]:
-    """A block of `aws_iam_policy_document` as IAM has it."""
+    """A block of `aws_iam_policy_document` in IAM's format."""
     found = {
         "Sid": text(block["sid"]),
         "Effect": text(block["effect"]),
@@ -327,7 +328,7 @@ def test_the_role_of_terraform(
     assert attached["role"] == f"${{aws_iam_role.{name}.id}}"
     [checked] = blocks(source, "variable").items()
     assert checked[0] == (variable,)
-    # Without a default nothing can be deployed that trusts nobody knows whom.
+    # Without a default, a role cannot be deployed that trusts an unknown principal.
     assert "default" not in checked[1]
     assert list(blocks(source, "output")) == [(f"{name}_role_arn",)]
 
@@ -339,7 +340,8 @@ ATTRIBUTE = re.compile(r"^( *)(\w+)( *)= (.*)$")
 def test_terraform_fmt_would_change_nothing(
     uses: tuple[str, ...], trust: str, options: tuple[str, ...]
 ) -> None:
-    """Its rules: two spaces a level; the `=` of neighbours below each other, unless a value has more lines."""
+    """Terraform's format: two spaces per level, and aligned `=` in adjacent lines, unless a value
+    has several lines."""
     source = terraform(uses, trust, options)
     assert (
         source.endswith("}\n")
@@ -366,7 +368,7 @@ def test_terraform_fmt_would_change_nothing(
 
 
 def parameters(number: int) -> list[str]:
-    """As many parameters as a policy cannot be too short for."""
+    """More parameters than any policy can have."""
     return [
         f"--image-parameter=/team-{one:04}/golden/image/id" for one in range(number)
     ]

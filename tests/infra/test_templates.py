@@ -1,4 +1,5 @@
-"""The templates, read by cfn-lint, by moto's CloudFormation, and by the rules of this project."""
+"""The templates, checked with cfn-lint, with moto's CloudFormation, and against the rules of this
+project."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ TEMPLATES = {
     "examples": ROOT / "docs/events/examples.yaml",
 }
 ROLES = ["TagImageRole", "PruneImagesRole", "ReapSnapshotsRole", "RetireInstanceRole"]
-# What moto 5.2 knows nothing of and passes over, or does not list.
+# Resource types that moto 5.2 skips because it does not support them, or does not list.
 UNKNOWN_TO_MOTO = {
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
@@ -41,7 +42,7 @@ UNKNOWN_TO_MOTO = {
 
 
 class Loader(yaml.SafeLoader):
-    """Reads `!Sub x` as `{"Sub": "x"}`."""
+    """Parses `!Sub x` as `{"Sub": "x"}`."""
 
 
 def _tagged(loader: Any, suffix: str, node: Any) -> dict[str, Any]:
@@ -61,14 +62,14 @@ def resources(name: str) -> dict[str, Any]:
 
 
 def branches(value: Any) -> list[Any]:
-    """What an `!If` may come to; a value without one is itself."""
+    """The possible values of an `!If`. A value without one is returned unchanged."""
     if isinstance(value, dict) and value.keys() == {"If"}:
         return [one for branch in value["If"][1:] for one in branches(branch)]
     return [] if value == {"Ref": "AWS::NoValue"} else [value]
 
 
 def statements() -> list[tuple[str, dict[str, Any]]]:
-    """Every statement of every role, with the role's name, whatever the parameters say."""
+    """All statements of all roles with the role's name, for any parameters."""
     found = []
     for name, one in resources("image-steward").items():
         if one["Type"] == "AWS::IAM::Role":
@@ -87,13 +88,13 @@ def statements() -> list[tuple[str, dict[str, Any]]]:
 
 
 def actions(statement: dict[str, Any]) -> list[str]:
-    """The actions of a statement, at most."""
+    """All possible actions of a statement."""
     found = [one for branch in branches(statement["Action"]) for one in as_list(branch)]
     return sorted(set(found))
 
 
 def targets() -> list[tuple[str, dict[str, Any]]]:
-    """Everything that is called by a rule or a schedule."""
+    """Everything that a rule or a schedule invokes."""
     found = []
     for name, one in resources("image-steward").items():
         properties = one["Properties"]
@@ -122,12 +123,12 @@ def parameters() -> dict[str, Any]:
 def test_every_parameter_is_explained_and_has_a_default() -> None:
     for key, one in parameters().items():
         assert one["Description"].endswith("."), key
-        # Nobody can know the bucket.
+        # The bucket has no default.
         assert "Default" in one or key == "CodeBucket", key
 
 
 def test_every_way_to_deploy_it_needs_s3_anyway() -> None:
-    """CloudFormation takes a larger template than 51,200 bytes only from S3, and 1 MB at most."""
+    """CloudFormation accepts a template over 51,200 bytes only from S3, and at most 1 MB."""
     size = TEMPLATES["image-steward"].stat().st_size
     assert size < 80_000, "docs/deployment.md says how large it is"
     shown = re.search(r"about (\d+) KB", Path(ROOT, "docs/deployment.md").read_text())
@@ -135,7 +136,7 @@ def test_every_way_to_deploy_it_needs_s3_anyway() -> None:
 
 
 def test_nothing_wakes_a_function_before_it_is_complete() -> None:
-    """Its permission to be called and its schedule come after it knows where failures go."""
+    """Its invoke permission and its schedule are created after its failure destination."""
     every = resources("image-steward")
     seen = 0
     for logical, one in every.items():
@@ -148,14 +149,14 @@ def test_nothing_wakes_a_function_before_it_is_complete() -> None:
         assert one["DependsOn"] == f"{function}Failures", logical
         failures = every[f"{function}Failures"]["Properties"]
         assert failures["FunctionName"] == {"Ref": function}
-        # Its policy of rights is attached, too: a role alone may not read the policy.
+        # Its policy is attached first too: without it, the role may not read the policy.
         assert every[function]["DependsOn"] == "EveryFunction"
         seen += 1
     assert seen == 7
 
 
 def test_the_recycle_bin_outlives_what_removes() -> None:
-    """What refers to a resource is made after it, and deleted before it."""
+    """A resource is created after those to which it refers, and deleted before them."""
     for logical in ("PruneImages", "ReapSnapshots"):
         [tag] = resources("image-steward")[f"{logical}Role"]["Properties"]["Tags"]
         both = [{"Ref": "RecycledImages"}, {"Ref": "RecycledSnapshots"}]
@@ -164,7 +165,7 @@ def test_the_recycle_bin_outlives_what_removes() -> None:
 
 
 def test_functions_are_as_they_were_measured() -> None:
-    """Memory and time: docs/cost.md; alone: a sweep must not meet another one."""
+    """Memory and time: docs/cost.md. Concurrency 1: sweeps must not overlap."""
     expected = {
         "tag-image": (128, 60, None),
         "prune-images": (256, 900, 1),
@@ -200,7 +201,7 @@ def functions() -> dict[str, Any]:
 
 
 def test_mode_and_policy_change_together() -> None:
-    """The name of the parameter holds the mode, so that one update of a function changes both."""
+    """The name of the parameter contains the mode, so that one update of a function changes both."""
     policy = resources("image-steward")["Policy"]["Properties"]
     assert policy["Name"] == {"Sub": "/${NamePrefix}/policy/${Mode}"}
     for one in functions().values():
@@ -225,7 +226,7 @@ def test_no_action_is_a_pattern() -> None:
 
 
 def documented(action: str) -> list[dict[str, Any]]:
-    """What AWS's service authorization reference says of an action, for each type of resource."""
+    """AWS's service authorization reference for an action, by resource type."""
     service, name = action.split(":")
     found = get_action_data(service, name)
     assert found, f"there is no action {action}"
@@ -233,13 +234,13 @@ def documented(action: str) -> list[dict[str, Any]]:
 
 
 def kind(arn: str) -> str:
-    """The service and type of resource of an ARN."""
+    """The service and resource type of an ARN."""
     _, _, service, _, _, resource = arn.replace("AWS::", "").split(":", 5)
     return f"{service}:{resource.partition('/')[0]}"
 
 
 def keys_for(action: str, arns: list[str]) -> Iterator[set[str]]:
-    """The condition keys that AWS documents for an action on each type of resource that it knows."""
+    """The condition keys that AWS documents for an action, by its resource types."""
     rows = documented(action)
     if "*" in arns:
         yield {key for row in rows for key in row["condition_keys"]}
@@ -264,12 +265,12 @@ def test_everything_that_can_be_narrowed_is() -> None:
     assert seen > 30
 
 
-# Of every request, whatever the action is.
+# Keys of every request, for any action.
 GLOBAL = {"aws:CalledVia"}
 
 
 def test_services_know_the_keys_of_every_condition() -> None:
-    """A key that a request does not have makes a condition that never holds, or always."""
+    """A condition on a key that a request does not have is never met, or always."""
     seen = 0
     for role, statement in statements():
         used = {
@@ -285,7 +286,7 @@ def test_services_know_the_keys_of_every_condition() -> None:
             every = list(keys_for(action, arns))
             assert every, (role, action, arns)
             for known, key in product(every, used):
-                # Tags have a key of their own each.
+                # Each tag has its own key.
                 key = re.sub(r"(?<=ResourceTag/).*", "${TagKey}", key)
                 assert key in known, (role, statement["Sid"], action, key)
                 seen += 1
@@ -293,7 +294,7 @@ def test_services_know_the_keys_of_every_condition() -> None:
 
 
 def test_our_own_resources_only() -> None:
-    """Whatever changes an image or a snapshot names the account as their owner."""
+    """All changes of an image or a snapshot require the account as its owner."""
     seen = 0
     for role, statement in statements():
         resources_ = json.dumps(statement["Resource"])
@@ -308,7 +309,7 @@ def test_our_own_resources_only() -> None:
 
 
 def only_if(condition: str, role: str, action: str) -> list[Any]:
-    """Every place in which the template allows an action, which all ask for a condition."""
+    """All statements in which the template allows an action, all of which need a condition."""
     [policy] = resources("image-steward")[role]["Properties"]["Policies"]
     found = []
     for given in policy["PolicyDocument"]["Statement"]:
@@ -341,7 +342,7 @@ def test_what_harms_most_has_to_be_chosen() -> None:
         ("ImageParameters", ""),
     ):
         assert parameters()[name]["Default"] == default
-    # Beside those that are chosen, AWS's public parameters, and what EC2 reads.
+    # In addition to the selected ones, AWS's public parameters, and those that EC2 reads.
     read = {
         statement["Sid"]
         for _, statement in statements()
@@ -419,7 +420,7 @@ def test_only_the_functions_put_events_on_the_own_bus() -> None:
     assert statement["Resource"] == {"GetAtt": "Bus.Arn"}
     roles = [{"GetAtt": f"{role}.Arn"} for role in ROLES]
     [(operator, keys)] = statement["Condition"].items()
-    # An operator that is negated holds for a request without the key, too.
+    # A negated operator also matches a request without the key.
     assert (operator, keys) == ("ArnNotEquals", {"aws:PrincipalArn": roles})
     may = {role for role, one in statements() if "events:PutEvents" in actions(one)}
     assert may == set(ROLES)
@@ -484,7 +485,7 @@ def test_marks_are_written_by_those_alone_who_act_on_them() -> None:
             assert statement["Condition"]["Null"] == {"aws:TagKeys": "false"}, role
     [deny] = [one for _, one in statements() if one["Sid"] == "NeverState"]
     keys = deny["Condition"]["ForAnyValue:StringEquals"]["aws:TagKeys"]
-    # What tag-image does not write itself.
+    # Tags that tag-image does not write.
     written = {"created-by", "image", "source-image", "source-instance"}
     others = set(tag_names()) - written
     assert set(keys) == {f"image-steward:{name}" for name in others}
@@ -499,7 +500,7 @@ def tag_names() -> list[str]:
 
 
 def test_the_rule_has_every_call_that_makes_an_image() -> None:
-    """The pattern and the function know the same calls."""
+    """The pattern and the function have the same calls."""
     pattern = resources("image-steward")["ImageMade"]["Properties"]["EventPattern"]
     parser = Path(ROOT, "adapters/eventbridge/src/parse_event.rs").read_text()
     [known] = re.findall(r"matches!\(\s*call,\s*([^)]*)\)", parser)
@@ -508,7 +509,7 @@ def test_the_rule_has_every_call_that_makes_an_image() -> None:
     assert pattern["detail"]["eventName"] == names
 
 
-# The resources of every statement whose actions are not for describing and listing alone.
+# The resources of all statements with actions other than Describe and List.
 EC2 = "arn:${AWS::Partition}:ec2:${AWS::Region}:"
 HERE = "${AWS::Region}:${AWS::AccountId}"
 IMAGES, SNAPSHOTS = f"{EC2}:image/*", f"{EC2}:snapshot/*"
@@ -526,23 +527,23 @@ RESOURCES_OF_A_STATEMENT = {
         "arn:${AWS::Partition}:ssm:${AWS::Region}::parameter/aws/service/*",
     ],
     ("PruneImagesRole", "ReadImageParameters"): [{"Ref": "ImageParameters"}],
-    ("PruneImagesRole", "ShareBack"): [IMAGES],
+    ("PruneImagesRole", "RestoreSharing"): [IMAGES],
     ("PruneImagesRole", "ReadRules"): [f"arn:${{AWS::Partition}}:rbin:{HERE}:rule/*"],
     ("PruneImagesRole", "Tag"): [IMAGES, SNAPSHOTS],
-    ("PruneImagesRole", "Mark"): [IMAGES, SNAPSHOTS],
+    ("PruneImagesRole", "RemoveStateTags"): [IMAGES, SNAPSHOTS],
     ("PruneImagesRole", "Step"): [IMAGES],
-    ("PruneImagesRole", "DeleteMarkedSnapshots"): [SNAPSHOTS],
+    ("PruneImagesRole", "DeleteTaggedSnapshots"): [SNAPSHOTS],
     ("ReapSnapshotsRole", "ReadAttributes"): [SNAPSHOTS],
     ("ReapSnapshotsRole", "ReadRules"): [f"arn:${{AWS::Partition}}:rbin:{HERE}:rule/*"],
-    ("ReapSnapshotsRole", "MarkOrphans"): [SNAPSHOTS],
-    ("ReapSnapshotsRole", "DeleteMarkedSnapshots"): [SNAPSHOTS],
+    ("ReapSnapshotsRole", "TagOrphans"): [SNAPSHOTS],
+    ("ReapSnapshotsRole", "DeleteTaggedSnapshots"): [SNAPSHOTS],
     ("RetireInstanceRole", "ReadAttributes"): [INSTANCES],
     ("RetireInstanceRole", "Retire"): [INSTANCES],
 }
 
 
 def named(value: dict[str, str]) -> str:
-    """The ARN of a function that is called by its name, or by its attribute."""
+    """The ARN of a function that is invoked by its name, or by its attribute."""
     if "Sub" in value:
         return value["Sub"]
     properties = functions()[value["GetAtt"].removesuffix(".Arn")]["Properties"]
@@ -576,7 +577,7 @@ def test_every_statement_has_the_room_that_it_needs_and_no_more() -> None:
             assert found == [{"Ref": "QueueKeyArn"}], role
             via = {"kms:ViaService": {"Sub": "sqs.${AWS::Region}.amazonaws.com"}}
             assert statement["Condition"] == {"StringEquals": via}, role
-        elif sid == "Tell":
+        elif sid == "PublishEvents":
             bus = f"arn:${{AWS::Partition}}:events:{HERE}:event-bus/${{Name}}"
             assert found == [[bus, {"Name": BUS}]], role
             source = {"events:source": "image-steward"}
@@ -641,7 +642,8 @@ def test_the_queue_and_the_topic_hear_this_stack_only() -> None:
             assert one["Properties"]["AlarmName"]["Sub"].startswith("${NamePrefix}-")
 
 
-# Of each metric: how it is compared, with what, in which time, how often, and what no data means.
+# For each metric: comparison, threshold, period, number of periods, and the treatment of missing
+# data.
 SOON = ("Sum", "GreaterThanThreshold", 0, 300, 1, "notBreaching")
 
 
@@ -649,7 +651,7 @@ def expected_alarm(name: str, metric: str) -> tuple[Any, ...]:
     if metric == "Runs":
         return ("Sum", "LessThanThreshold", 1, 86400, 1, "breaching")
     if metric == "NotReached":
-        # Schedules run at least once a day: every sweep of a day was cut short.
+        # Schedules run at least once a day, so every sweep of a day was cut short.
         return ("Minimum", "GreaterThanThreshold", 0, 86400, 1, "notBreaching")
     return SOON
 
@@ -711,7 +713,7 @@ def test_nothing_that_is_sent_is_lost() -> None:
 
 
 def is_described(path: str, schema: dict[str, Any]) -> bool:
-    """Whether the schema of an event describes a field with this path."""
+    """Whether the schema of an event contains a field with this path."""
     found = schema
     for word in re.findall(r"[\w-]+", path):
         if word.isdigit():
@@ -744,8 +746,8 @@ def test_what_is_passed_on_of_an_event_is_in_it() -> None:
     assert seen > 30
 
 
-# What may stand in quotes in a notice: ids, dates and words of ours, and the name of a tag, for
-# whose prefix `make deploy` takes no quotes.
+# The values that may be in quotes in a notice: ids, dates, fixed words, and the name of a tag,
+# whose prefix must not contain quotes for `make deploy`.
 PLAIN = {
     "$.detail-type",
     "$.detail.account",
@@ -761,7 +763,7 @@ PLAIN = {
 
 
 def test_no_text_breaks_a_notice() -> None:
-    """EventBridge does not escape a text in quotes; it writes an object as JSON."""
+    """EventBridge does not escape a quoted text. It writes an object as JSON."""
     seen = 0
     for name, one in resources("image-steward").items():
         if one["Type"] != "AWS::Events::Rule" or not name.startswith("NoticeOf"):
@@ -831,7 +833,7 @@ def moto(monkeypatch: pytest.MonkeyPatch) -> Any:
 def created(
     moto: Any, name: str, parameters: dict[str, str], is_whole: bool = True
 ) -> dict[str, str]:
-    """The outputs of a stack, after everything (`is_whole`) that moto knows of it was made."""
+    """The outputs of a stack, after everything that moto supports (`is_whole`) was created."""
     s3 = boto3.client("s3")
     here = {"LocationConstraint": "eu-central-1"}
     s3.create_bucket(Bucket="code", CreateBucketConfiguration=here)

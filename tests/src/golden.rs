@@ -1,11 +1,11 @@
-//! Golden plans: a plan as text, one line for each image or snapshot.
+//! Golden plans: a plan as text, with one line per image or snapshot.
 //!
-//! A line has three parts: the action and what comes next, all reasons, and the resource. It shows
-//! every field of a decision that is not empty, so that a change in any of them changes a line.
-//! The structs are destructured: a new field does not compile until it is shown here. Reasons,
-//! refusals and counts are shown as they are serialized, with all their fields.
+//! A line has three parts: the action with the next step, all reasons, and the resource. It
+//! contains every non-empty field of a decision, so that any change of a field changes a line. The
+//! code destructures the structs, so that a new field does not compile until it is added here.
+//! Reasons, refusals and counts are serialized with all fields.
 //!
-//! A time loses its last `:00`, or at midnight all of its `T00:00:00`: `2026-11-22T12:00Z`,
+//! The last `:00` of a time is omitted, or at midnight the whole `T00:00:00`: `2026-11-22T12:00Z`,
 //! `2026-11-22Z`.
 
 use jiff::Timestamp;
@@ -69,7 +69,7 @@ fn image(decision: &Decision) -> String {
     ])
 }
 
-/// The action, with all that it carries.
+/// The action with its fields.
 fn steps(action: &Action) -> String {
     let kind = fields(action).swap_remove(0).1;
     let carried = match action {
@@ -121,14 +121,14 @@ fn all_reasons<T: Serialize>(reasons: &[T]) -> String {
     reasons.iter().map(tagged).collect::<Vec<_>>().join("; ")
 }
 
-/// A value of an enum that has its kind in a field, which comes first: `last rank=1 of=3`.
+/// A value of an enum whose kind is in a field. The kind is first: `last rank=1 of=3`.
 fn tagged<T: Serialize>(value: &T) -> String {
     let mut fields = fields(value);
     let (_, kind) = fields.remove(0);
     format!("{}{}", show(&kind), pairs(&fields))
 }
 
-/// The fields of a struct, in the order in which they are serialized.
+/// The fields of a struct in serialization order.
 fn fields<T: Serialize>(value: &T) -> Vec<(String, Value)> {
     let text = serde_json::to_string(value).unwrap();
     let Value::Object(fields) = serde_json::from_str(&text).unwrap() else { panic!("{text}") };
@@ -141,7 +141,7 @@ fn pairs(fields: &[(String, Value)]) -> String {
     fields.iter().map(|(key, value)| format!(" {key}={}", show(value))).collect()
 }
 
-/// ` key=value`, or nothing for a value that is absent or false, and for an empty list.
+/// ` key=value`; empty for an absent or false value, and for an empty list.
 fn field<T: Serialize>(key: &str, value: &T) -> String {
     let value = serde_json::to_value(value).unwrap();
     let empty = [Value::Null, Value::from(false), Value::Array(Vec::new())];
@@ -162,7 +162,7 @@ fn show<T: Serialize>(value: &T) -> String {
     }
 }
 
-/// A text, in quotation marks where it could not be told from what is around it.
+/// A text, quoted if it would be ambiguous otherwise.
 fn word(text: &str) -> String {
     let is_bare = |c: char| !c.is_whitespace() && !"\"[]{};|".contains(c);
     if text.is_empty() || !text.chars().all(is_bare) {

@@ -1,14 +1,14 @@
-//! The few lines of HTTP that the stand-in's control endpoint needs.
+//! A minimal HTTP client for the control endpoint of the stand-in.
 
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Sends a request with a JSON body and returns the body of the answer.
+/// Sends a request with a JSON body and returns the body of the response.
 ///
 /// # Panics
-/// When the server does not answer with 200: a test cannot go on then.
+/// If the status of the response is not 200, because the test cannot continue.
 pub async fn request(server: SocketAddr, method: &str, path: &str, body: &str) -> String {
     let length = body.len();
     let request = format!(
@@ -17,7 +17,7 @@ pub async fn request(server: SocketAddr, method: &str, path: &str, body: &str) -
     );
     let mut stream = TcpStream::connect(server).await.expect("the stand-in listens");
     stream.write_all(request.as_bytes()).await.expect("the stand-in reads");
-    // It closes the connection after its answer, so that the end of the body needs no counting.
+    // The server closes the connection after its response, so the length of the body is not needed.
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("the stand-in answers");
     let (head, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");

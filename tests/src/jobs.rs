@@ -1,4 +1,4 @@
-//! Running jobs on the fake.
+//! Running use cases on the fake.
 
 use jiff::Timestamp;
 use steward::jobs::{Job, Mode};
@@ -8,12 +8,12 @@ use steward::progress::RunContext;
 
 use crate::fake::Fake;
 
-/// Runs `work` on this thread to its end.
+/// Blocks this thread until `work` is complete.
 pub fn run<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
 }
 
-/// Runs `work` with a job on `fake`, at the time `now` and without a deadline.
+/// Runs `work` on `fake` at the time `now` without a deadline.
 pub fn with_job<T>(
     fake: &Fake,
     policy: &Policy,

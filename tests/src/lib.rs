@@ -1,11 +1,15 @@
-//! Test support: accounts to run the port against.
+//! Test support: accounts against which the port runs.
 //!
-//! [`fake::Fake`] is an account in memory, [`standin::Standin`] one behind a local HTTP server,
-//! which the real adapter talks to. Both are filled from one [`fleet::Fleet`], both obey the same
-//! [`switches::Switches`], and the contract in `tests/tests/contract/` holds them to the same
-//! behaviour, so that whatever is tested on the fake is true of the adapter.
+//! [`fake::Fake`] is an account in memory. [`standin::Standin`] is an account behind a local HTTP
+//! server, to which the real adapter connects. Both are loaded from a [`fleet::Fleet`] and follow
+//! the same [`switches::Switches`]. The contract in `tests/tests/contract/` verifies that they
+//! behave the same, so that tests on the fake also hold for the adapter.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "test support: a panic is a verdict")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "test support: a panic fails the test"
+)]
 
 pub mod fake;
 pub mod fleet;
@@ -18,5 +22,5 @@ pub mod source_text;
 pub mod standin;
 pub mod switches;
 
-/// For removals whose check never grows old.
+/// For removals whose check never becomes too old.
 pub const FRESH: steward::cloud::Freshness<'static> = &|| true;

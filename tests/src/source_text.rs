@@ -1,20 +1,20 @@
-//! Reading Rust source text: which of it is code, and which of that is compiled for tests only.
+//! Reading Rust source text: which parts are code, and which code is compiled only for tests.
 //!
-//! This knows comments, literals and braces, and nothing else of the language: enough to find a
-//! word where it counts, without a parser.
+//! This recognizes comments, literals and braces. That is enough to find a word in code without a
+//! parser.
 
 use std::ops::Range;
 
-/// What of a source text is replaced by spaces, so that every place stays where it is.
+/// The parts of a source text that are replaced by spaces, so that positions do not change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Masked {
-    /// Comments alone.
+    /// Only comments.
     Comments,
-    /// Comments, and literals of strings and characters.
+    /// Comments, and string and character literals.
     CommentsAndLiterals,
 }
 
-/// The text with each character of a comment, and of a literal if so, replaced by a space.
+/// The text with each character of a comment, and optionally of a literal, replaced by a space.
 pub fn mask(text: &str, masked: Masked) -> String {
     let chars: Vec<char> = text.chars().collect();
     let mut output = String::with_capacity(text.len());
@@ -31,7 +31,7 @@ pub fn mask(text: &str, masked: Masked) -> String {
             (1, true)
         };
         for c in &rest[..length] {
-            // As many bytes as before: places in both texts are the same.
+            // The number of bytes does not change, so positions in both texts are the same.
             let spaces = if *c == '\n' { "\n".to_owned() } else { " ".repeat(c.len_utf8()) };
             output.push_str(&if is_code { c.to_string() } else { spaces });
         }
@@ -62,7 +62,7 @@ fn block_comment(rest: &[char]) -> usize {
     rest.len()
 }
 
-/// The length of the string or character literal that begins here, if one does.
+/// The length of the string or character literal that starts here, if there is one.
 fn literal(rest: &[char], before: Option<char>) -> Option<usize> {
     let in_word = before.is_some_and(|c| c.is_alphanumeric() || c == '_');
     let prefix = match rest {
@@ -99,7 +99,7 @@ fn quoted(rest: &[char], open: usize, quote: char) -> Option<usize> {
 
 const TEST_ONLY: &str = "#[cfg(test)]";
 
-/// The places of items that are compiled for tests only, in a text without literals.
+/// The ranges of items that are compiled only for tests, in a text without literals.
 fn test_items(code: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut from = 0;
@@ -123,7 +123,7 @@ fn test_items(code: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// What is compiled for others than tests, each line in its place.
+/// The code that is not only compiled for tests, with line numbers unchanged.
 pub fn product_code(text: &str, masked: Masked) -> String {
     let mut code = mask(text, masked);
     for range in test_items(&mask(text, Masked::CommentsAndLiterals)) {
@@ -134,7 +134,7 @@ pub fn product_code(text: &str, masked: Masked) -> String {
     code
 }
 
-/// The files of the modules that the file at `path` declares for tests only.
+/// The files of the modules that the file at `path` declares only for tests.
 pub fn test_modules(path: &str, text: &str) -> Vec<String> {
     let code = mask(text, Masked::CommentsAndLiterals);
     let path = path.trim_end_matches(".rs");
@@ -150,12 +150,12 @@ pub fn test_modules(path: &str, text: &str) -> Vec<String> {
     declared.collect()
 }
 
-/// Whether identifiers consist of such characters.
+/// Whether the character can be part of an identifier.
 pub fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Where `word` stands as a whole word or path, as byte offsets.
+/// The byte offsets at which `word` occurs as a whole word or path.
 pub fn places(code: &str, word: &str) -> Vec<usize> {
     let is_free = |at: usize| {
         let before = code[..at].chars().next_back();
@@ -165,7 +165,7 @@ pub fn places(code: &str, word: &str) -> Vec<usize> {
     code.match_indices(word).map(|(at, _)| at).filter(|at| is_free(*at)).collect()
 }
 
-/// The number of the line, from 1, in which the byte offset `at` lies.
+/// The line number of the byte offset `at`, starting at 1.
 pub fn line_of(code: &str, at: usize) -> usize {
     code[..at].matches('\n').count() + 1
 }

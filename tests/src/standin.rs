@@ -1,4 +1,4 @@
-//! The stand-in: a local AWS account in a process of its own.
+//! The stand-in: a local AWS account in a separate process.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -15,17 +15,17 @@ use crate::fleet::Fleet;
 use crate::http;
 use crate::switches::Switches;
 
-/// A running stand-in; it ends when this is dropped, or with the test process.
+/// A running stand-in. It stops when this is dropped, or with the test process.
 pub struct Standin {
     address: SocketAddr,
     process: Child,
 }
 
 impl Standin {
-    /// Starts a stand-in with an empty account. Blocks until it listens, which takes a second.
+    /// Starts a stand-in with an empty account. Waits until it listens, which takes a second.
     ///
     /// # Panics
-    /// When it does not start.
+    /// If it does not start.
     pub fn start() -> Self {
         let (python, program) = (python(), root().join("tests/standin"));
         assert!(python.exists(), "{} does not exist: run `make venv`", python.display());
@@ -43,19 +43,19 @@ impl Standin {
         Self { address: address.parse().expect("an address"), process }
     }
 
-    /// The stand-in that all tests of a binary share, one test at a time. It ends with the
-    /// process, which a static outlives.
+    /// The stand-in that all tests of a binary share, one test at a time. It stops with the
+    /// process, because statics are never dropped.
     pub async fn shared() -> MutexGuard<'static, Self> {
         static SHARED: OnceLock<Mutex<Standin>> = OnceLock::new();
         SHARED.get_or_init(|| Mutex::new(Self::start())).lock().await
     }
 
-    /// Where it listens, as `AWS_ENDPOINT_URL` takes it.
+    /// Its URL, for `AWS_ENDPOINT_URL`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The address that it listens on.
+    /// The address on which it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -65,7 +65,7 @@ impl Standin {
         connect(self.options()).await.expect("the stand-in takes any key")
     }
 
-    /// What to connect with.
+    /// The connection options.
     pub fn options(&self) -> Connect {
         Connect { endpoint: Some(self.url()), ..options() }
     }
@@ -76,12 +76,12 @@ impl Standin {
         self.control("POST", "fleet", &body).await;
     }
 
-    /// Adds to the content of the account, and replaces what has the same id.
+    /// Adds to the content of the account. Resources with the same id are replaced.
     pub async fn patch(&self, fleet: &Value) {
         self.control("PATCH", "fleet", &fleet.to_string()).await;
     }
 
-    /// What the account holds now.
+    /// The current content of the account.
     pub async fn world(&self) -> Fleet {
         Fleet::from_json(&self.control("GET", "fleet", "").await).filled()
     }
@@ -92,19 +92,19 @@ impl Standin {
         self.control("POST", "switches", &body).await;
     }
 
-    /// Replaces all switches by those of this JSON document: for switches that the fake lacks.
+    /// Replaces all switches by this JSON document, for switches that the fake does not have.
     pub async fn switch(&self, switches: &str) {
         self.control("POST", "switches", switches).await;
     }
 
-    /// How many calls were turned away for being too many since the calls were last forgotten.
+    /// The number of throttled calls since the calls were last cleared.
     pub async fn throttled(&self) -> u32 {
         let log = self.control("GET", "calls?log=1", "").await;
         let count = log.matches("RequestLimitExceeded").count();
         count.try_into().expect("not that many")
     }
 
-    /// The parameters of each call of `action` since the calls were last forgotten.
+    /// The parameters of each call of `action` since the calls were last cleared.
     pub async fn parameters_of(&self, action: &str) -> Vec<Value> {
         let log = self.control("GET", "calls?log=1", "").await;
         let log: Vec<Value> = serde_json::from_str(&log).expect("calls");
@@ -112,17 +112,17 @@ impl Standin {
         calls.map(|call| call["params"].clone()).collect()
     }
 
-    /// How often each action was called since the calls were last forgotten.
+    /// The number of calls of each action since the calls were last cleared.
     pub async fn calls(&self) -> BTreeMap<String, u32> {
         serde_json::from_str(&self.control("GET", "calls", "").await).expect("counts")
     }
 
-    /// Forgets the calls.
+    /// Clears the recorded calls.
     pub async fn forget_calls(&self) {
         self.control("DELETE", "calls", "").await;
     }
 
-    /// The events published so far: entries as PutEvents takes them.
+    /// The events published so far, as PutEvents entries.
     pub async fn events(&self) -> Vec<Value> {
         serde_json::from_str(&self.control("GET", "events", "").await).expect("entries")
     }
@@ -132,8 +132,8 @@ impl Standin {
     }
 }
 
-/// Options that take nothing from the environment of the process, but for the endpoint, which
-/// is AWS itself when it is left like this.
+/// Options that do not depend on the environment of the process. The endpoint is AWS unless it is
+/// set.
 pub fn options() -> Connect {
     Connect {
         region: Some(Fleet::default().region().to_string()),
@@ -145,7 +145,7 @@ pub fn options() -> Connect {
 
 impl Drop for Standin {
     fn drop(&mut self) {
-        // It may have ended by itself, and then there is nothing left to do.
+        // The process may have ended already. Then there is nothing to do.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -156,7 +156,7 @@ fn root() -> &'static Path {
 }
 
 /// `STEWARD_PYTHON`, or the project's virtual environment.
-#[expect(clippy::disallowed_methods, reason = "where Python is differs between computers")]
+#[expect(clippy::disallowed_methods, reason = "the location of Python differs between computers")]
 fn python() -> PathBuf {
     match std::env::var_os("STEWARD_PYTHON") {
         Some(path) => path.into(),

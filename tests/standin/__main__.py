@@ -1,7 +1,7 @@
 """Run a local AWS account: `python tests/standin --fleet FLEET.json`.
 
-Prints `listening on http://HOST:PORT` when it is ready and serves until it is
-killed.  See README.md beside this file.
+Prints `listening on http://HOST:PORT` when it is ready, and runs until it is killed. See README.md
+in this directory.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from world import DEFAULT_ACCOUNT
 
 
 def main() -> int:
-    """Serve until killed; 2 for a bad fleet file."""
+    """Serve until killed. The exit code is 2 for an invalid fleet file."""
     options = _options()
     account = os.environ.get("MOTO_ACCOUNT_ID", DEFAULT_ACCOUNT)
     try:
@@ -40,7 +40,7 @@ def main() -> int:
         return 2
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: os._exit(0))
-    # The largest description of a service: no call is to wait for it.
+    # The largest service description is loaded now, so that no call has to wait for it.
     wire.codec("ec2")
     application = Application(world, account)
     server = Server(options.host, options.port, application, options.verbose)
@@ -66,8 +66,8 @@ def _options() -> argparse.Namespace:
 
 
 def _watch_parent() -> None:
-    # Asking is better than PR_SET_PDEATHSIG: that one fires already when the
-    # parent's thread ends, and test runners start us from short-lived threads.
+    # Polling is better than PR_SET_PDEATHSIG. That signal is already sent when the parent's thread
+    # ends, and test runners start this program from short-lived threads.
     parent = os.getppid()
     while os.getppid() == parent:
         time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""AWS Batch, as far as its compute environments name images and templates."""
+"""AWS Batch: the compute environments with their images and templates."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from calls import Call, answers
 from listing import Paging, page, shown
 
-# What Batch says to a page size or a token that makes no sense is not verified.
+# Batch's response to an invalid page size or token is not verified.
 _PAGING = Paging(
     at_most=100,
     default=100,
@@ -22,7 +22,7 @@ Entry = dict[str, Any]
 
 @answers("batch", "DescribeComputeEnvironments")
 def describe_compute_environments(call: Call) -> dict[str, Any]:
-    """All, or those of the names or ARNs; unknown ones are left out."""
+    """All environments, or those with the names or ARNs. Unknown ones are omitted."""
     held = shown(call, "computeEnvironments").compute_environments
     wanted = call.params.get("computeEnvironments") or list(held)
     names = dict.fromkeys(one.rpartition("/")[2] for one in wanted)
@@ -60,7 +60,7 @@ def _described(call: Call, environment: Entry) -> Entry:
 
 
 def _launch_template(entries: list[Entry]) -> Entry | None:
-    """The first is the environment's own, the others are its overrides."""
+    """The first image is the environment's own, the others are overrides."""
     if not entries:
         return None
     own, *others = (

@@ -1,9 +1,8 @@
-"""What every action has in common: the call, its errors, the table of actions.
+"""Shared by all actions: the call, its errors, the table of actions.
 
-An action of the stand-in is a function that takes a `Call` and returns the
-answer as a dict spelled like boto3's.  `wire.py` turns the HTTP request into
-the call and the dict into XML, by botocore's own description of the service,
-so that no element name is written down twice.
+An action of the stand-in is a function that takes a `Call` and returns the response as a dict with
+boto3's names. `wire.py` converts the HTTP request to the call, and the dict to XML, using
+botocore's service models, so that no element name is repeated.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class AwsError(Exception):
-    """An error answer as AWS words it: a code, a message, an HTTP status."""
+    """An error response of AWS: code, message and HTTP status."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(f"{code}: {message}")
@@ -30,7 +29,7 @@ class AwsError(Exception):
 
 @dataclass(slots=True)
 class Incoming:
-    """One request as it came in; what it asks for in detail is read when needed."""
+    """One request as received. Its parameters are parsed when they are needed."""
 
     service: str
     region: str
@@ -41,17 +40,17 @@ class Incoming:
     """The fields of a query request; empty for the JSON services."""
 
     def text(self) -> str:
-        """All that the caller wrote, in which a switch may look for an id."""
+        """The whole text of the request, in which a switch may look for an id."""
         return unquote_plus(f"{self.path} {self.body.decode(errors='replace')}")
 
 
 class LeaveToMoto(Exception):
-    """Raised by an action that finds the request is not about our resources."""
+    """Raised by an action if the request is not for our resources."""
 
 
 @dataclass(slots=True)
 class Call:
-    """One request, parsed, with the part of the account it speaks to."""
+    """One parsed request, with the part of the account that it uses."""
 
     service: str
     action: str
@@ -59,18 +58,18 @@ class Call:
     world: World
     region: Region
     listed: Region
-    """What listings show: the same, unless the switch makes them stale."""
+    """The state that listings show: the current one, unless a switch makes them stale."""
     switches: Switches
 
 
 Action = Callable[[Call], dict[str, Any]]
 
 ACTIONS: dict[tuple[str, str], Action] = {}
-"""(service, action) -> the function that answers it; the rest is moto's."""
+"""(service, action) -> the function that responds. moto handles all others."""
 
 
 def answers(service: str, action: str) -> Callable[[Action], Action]:
-    """Enter the decorated function as the answer to this action."""
+    """Register the decorated function for this action."""
 
     def enter(function: Action) -> Action:
         ACTIONS[service, action] = function
@@ -117,10 +116,10 @@ REFUSED = {
         "UpdateAutoScalingGroup",
     )
 }
-"""Moto would answer these, into a state that our own listings never show.
+"""moto would accept these, but our own listings would never show the result.
 
-An error that points at the fleet endpoint is kinder than a template that was
-created and is not there.
+An error with a reference to the fleet endpoint is better than a template that was created but does
+not exist.
 """
 
 

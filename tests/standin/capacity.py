@@ -1,7 +1,7 @@
-"""What starts instances by itself: EC2 fleets, spot fleets and spot requests.
+"""Launch sources: EC2 fleets, Spot fleets and Spot requests.
 
-Their states are the fleet file's, and nothing here changes them.  Instant fleets
-are not modelled: AWS lists those only by id.
+Their states are from the fleet file, and never change. Instant fleets are not modeled, because AWS
+lists them only by id.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Entry = dict[str, Any]
 
 @answers("ec2", "DescribeFleets")
 def describe_fleets(call: Call) -> dict[str, Any]:
-    """EC2 fleets of every state, as the fleet file has them."""
+    """EC2 fleets in every state, from the fleet file."""
     held = shown(call, "FleetIds").fleets
     fleets = _chosen(call, held, "FleetIds", "InvalidFleetId.NotFound")
     fleets = filtered(call, fleets, _FLEET_FILTERS)
@@ -51,7 +51,7 @@ def describe_fleets(call: Call) -> dict[str, Any]:
 
 
 def _fleet_configs(call: Call, fleet: Entry) -> list[Entry]:
-    """One for each template; the first has the images, which override its own."""
+    """One for each template. The first has the images, which override its own."""
     configs: list[Entry] = [
         {"LaunchTemplateSpecification": specification(call, one), "Overrides": []}
         for one in fleet["launch_templates"]
@@ -65,7 +65,7 @@ def _fleet_configs(call: Call, fleet: Entry) -> list[Entry]:
 
 @answers("ec2", "DescribeSpotFleetRequests")
 def describe_spot_fleet_requests(call: Call) -> dict[str, Any]:
-    """Spot fleets of every state, as the fleet file has them."""
+    """Spot fleets in every state, from the fleet file."""
     ids, code = "SpotFleetRequestIds", "InvalidSpotFleetRequestId.NotFound"
     fleets = _chosen(call, shown(call, ids).spot_fleets, ids, code)
     fleets, token = page(
@@ -99,7 +99,7 @@ def _spot_fleet_config(call: Call, fleet: Entry) -> Entry:
 
 @answers("ec2", "DescribeSpotInstanceRequests")
 def describe_spot_instance_requests(call: Call) -> dict[str, Any]:
-    """Spot requests of every state, as the fleet file has them."""
+    """Spot requests in every state, from the fleet file."""
     ids, code = "SpotInstanceRequestIds", "InvalidSpotInstanceRequestID.NotFound"
     requests = _chosen(call, shown(call, ids).spot_requests, ids, code)
     requests = filtered(call, requests, _REQUEST_FILTERS)
@@ -121,9 +121,9 @@ def describe_spot_instance_requests(call: Call) -> dict[str, Any]:
 
 
 def _chosen(call: Call, held: dict[str, Entry], ids: str, code: str) -> list[Entry]:
-    """All, or those of the ids; one unknown id fails the call.
+    """All, or those with the ids. One unknown id fails the call.
 
-    The code for fleets is not verified, those for spot are documented.
+    The code for fleets is not verified, the codes for Spot are documented.
     """
     wanted = dict.fromkeys(call.params.get(ids) or held)
     for one in wanted:

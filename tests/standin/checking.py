@@ -1,4 +1,4 @@
-"""Checking a fleet file: every error at once, each with its place in the file."""
+"""Checking a fleet file: reports all errors with their positions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _REQUIRED = object()
 
 
 class BadFleet(Exception):
-    """The fleet file makes no sense; `errors` says where and why."""
+    """The fleet file is invalid. `errors` contains the positions and causes."""
 
     def __init__(self, errors: list[str]) -> None:
         super().__init__("\n".join(errors))
@@ -23,23 +23,23 @@ class BadFleet(Exception):
 
 
 class BadValue(Exception):
-    """One value is not what its field takes."""
+    """A value is invalid for its field."""
 
 
 Kind = Callable[[Any], Any]
-"""Checks a value and answers it in the form that we keep."""
+"""Checks a value, and returns it in our format."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One key of an entry: what it takes, and what stands in for nothing."""
+    """One key of an entry: its kind, and its default."""
 
     kind: Kind
     default: Any = _REQUIRED
 
 
 def entry(raw: Any, fields: dict[str, Field], where: str) -> dict[str, Any]:
-    """The entry with all its fields filled in; raises BadFleet."""
+    """The entry with all defaults set. Raises BadFleet."""
     if not isinstance(raw, dict):
         raise BadFleet([f"{where}: is not an object"])
     errors = [f"{where}: unknown key {key!r}" for key in raw if key not in fields]
@@ -76,14 +76,14 @@ def flag(value: Any) -> bool:
 
 
 def count(value: Any) -> int:
-    """A whole number from 1."""
+    """An integer from 1."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise BadValue(f"is {value!r}, which is not a whole number from 1")
     return value
 
 
 def count_to(most: int) -> Kind:
-    """A whole number from 1 to the most."""
+    """An integer from 1 to the maximum."""
 
     def check(value: Any) -> int:
         if count(value) > most:
@@ -94,7 +94,7 @@ def count_to(most: int) -> Kind:
 
 
 def time(value: Any) -> str:
-    """A time with its offset, kept in UTC."""
+    """A time with its offset, stored in UTC."""
     try:
         moment = datetime.fromisoformat(text(value))
     except ValueError:
@@ -119,7 +119,7 @@ def an_id(prefix: str) -> Kind:
 
 
 def matching(pattern: str, meaning: str) -> Kind:
-    """A string of the given form."""
+    """A string that matches the pattern."""
     shape = re.compile(pattern)
 
     def check(value: Any) -> str:
@@ -136,7 +136,7 @@ def optional(kind: Kind) -> Kind:
 
 
 def list_of(kind: Kind) -> Kind:
-    """A list, each element of the kind."""
+    """A list whose elements are of the kind."""
 
     def check(value: Any) -> list[Any]:
         if not isinstance(value, list):

@@ -1,4 +1,4 @@
-"""One stand-in for all tests here, spoken to over the wire as its users do."""
+"""One stand-in for all tests here, used over HTTP."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REGION = "eu-central-1"
 
 
 def start(*arguments: str) -> tuple[subprocess.Popen[str], str]:
-    """Start a stand-in; the process and its address."""
+    """Start a stand-in. Returns the process and its address."""
     command = [sys.executable, str(HERE), "--exit-with-parent", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -31,7 +31,7 @@ def start(*arguments: str) -> tuple[subprocess.Popen[str], str]:
 
 
 class StandIn:
-    """A running stand-in: its control endpoint, and clients that never retry."""
+    """A running stand-in: its control endpoint, and clients without retries."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -87,7 +87,7 @@ def running() -> Iterator[StandIn]:
 
 @pytest.fixture
 def standin(running: StandIn) -> StandIn:
-    """The stand-in with an empty account and no switch on."""
+    """The stand-in with an empty account and all switches off."""
     running.load()
     running.switch()
     running.control("DELETE", "calls")
@@ -96,7 +96,7 @@ def standin(running: StandIn) -> StandIn:
 
 @pytest.fixture
 def fails() -> Callable[..., str]:
-    """Makes a call that must fail; answers the error's message."""
+    """Makes a call that must fail, and returns the error's message."""
 
     def call(code: str, function: Callable[..., Any], **params: Any) -> str:
         with pytest.raises(ClientError) as caught:

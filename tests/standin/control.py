@@ -27,21 +27,21 @@ PREFIX = "/_standin/"
 
 @dataclass(slots=True)
 class Logged:
-    """One call as it came in; the parameters are read only when asked for."""
+    """One recorded call. Its parameters are parsed only when they are requested."""
 
     call: Incoming
     at: float
     app: str = ""
-    """Which program calls, as its SDK says."""
+    """The calling program, from the SDK's user agent."""
     answer: str = "ok"
 
     def name(self) -> str:
-        """`DescribeImages`, or with its service where that is not EC2."""
+        """`DescribeImages`, or with its service for services other than EC2."""
         call = self.call
         return call.action if call.service == "ec2" else f"{call.service}:{call.action}"
 
     def params(self) -> Any:
-        """The parameters, spelled as in boto3 where we know the service."""
+        """The parameters with boto3's names, if the service is known."""
         call = self.call
         if call.service not in wire.REST_SERVICES and call.body.startswith(b"{"):
             try:
@@ -55,7 +55,7 @@ class Logged:
 
 
 class State:
-    """Everything that lasts from call to call."""
+    """The state that is kept between calls."""
 
     def __init__(self, world: World, default_account: str) -> None:
         self.world = world
@@ -64,17 +64,17 @@ class State:
         self.stale: Stale | None = None
         self.calls: list[Logged] = []
         self.by_app: dict[str, set[str]] = {}
-        """Every action that each program ever called; nothing resets it."""
+        """All actions that each program has ever called. Nothing resets them."""
         self.started = time.monotonic()
 
     def listed(self, region: str) -> Region:
-        """What listings show of a Region."""
+        """The state of a Region that listings show."""
         then = self.stale.region(region) if self.stale is not None else None
         return self.world.region(region) if then is None else then
 
 
 class Control:
-    """Answers the control requests."""
+    """Responds to control requests."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -92,7 +92,7 @@ class Control:
         }
 
     def answer(self, request: HttpRequest) -> HttpResponse:
-        """The JSON answer; what is wrong with a request is in `errors`."""
+        """The JSON response. Problems with the request are in `errors`."""
         what = request.path.removeprefix(PREFIX).strip("/")
         route = self._routes.get((request.method, what))
         if route is None:
@@ -124,7 +124,7 @@ class Control:
         return dict(sorted(Counter(one.name() for one in self._state.calls).items()))
 
     def _read_apps(self, _: HttpRequest) -> Any:
-        """What each program may do at least: a list for IAM."""
+        """The minimal permissions of each program: a list for IAM."""
         return {app: sorted(one) for app, one in sorted(self._state.by_app.items())}
 
     def _reset_events(self, _: HttpRequest) -> Any:

@@ -1,4 +1,4 @@
-"""Deleting snapshots: what stands in the way, and the race after deregistering."""
+"""Deleting snapshots: what prevents it, and the race after deregistering."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from world import Snapshot
 
 @answers("ec2", "DeleteSnapshot")
 def delete_snapshot(call: Call) -> dict[str, Any]:
-    """Refused while any image names the snapshot, and sometimes a bit longer."""
+    """Fails while an image uses the snapshot, and sometimes a little longer."""
     snapshot = own_snapshot(call)
     if snapshot.locked:
-        # The code, and that the lock comes before the use, are not verified.
+        # The code, and that the lock is checked before the use, are not verified.
         text = f"The snapshot {snapshot.snapshot_id} is locked"
         raise AwsError("SnapshotLocked", text)
     if users := call.region.users_of(snapshot.snapshot_id):
@@ -27,10 +27,10 @@ def delete_snapshot(call: Call) -> dict[str, Any]:
 
 
 def _races(call: Call, snapshot: Snapshot) -> bool:
-    """Whether EC2 still thinks that the deregistered image uses the snapshot.
+    """Whether EC2 still reports that the deregistered image uses the snapshot.
 
-    Real EC2 does so for about one snapshot in five.  Here the switch says which
-    of the snapshots, in the order of their first delete, and how many times.
+    Real EC2 does so for about one snapshot in five. Here the switch selects the snapshots, in the
+    order of their first delete, and the number of times.
     """
     if snapshot.released_by is None:
         return False

@@ -1,4 +1,4 @@
-"""EventBridge, as far as telling others goes: a bus that writes down what it is told."""
+"""EventBridge: a bus that records its events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _AT_MOST = 10
 
 @answers("events", "PutEvents")
 def put_events(call: Call) -> dict[str, Any]:
-    """Take every entry, but for those that a switch or their own form rejects."""
+    """Accept all entries, except those that a switch or their own format rejects."""
     entries = call.params.get("Entries", [])
     if not 1 <= len(entries) <= _AT_MOST:
         text = f"{len(entries)} entries: there may be 1 to {_AT_MOST}"

@@ -1,7 +1,7 @@
-"""The fleet file: the content of an account as JSON, read and written back.
+"""The fleet file: reading and writing the content of an account as JSON.
 
-The format is documented in README.md.  What is written back is always complete
-and sorted by id, so that tests can compare two of them.
+README.md documents the format. The output is always complete and sorted by id, so that tests can
+compare two outputs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from world import (
 
 
 def new_world(fleet: Checked, account: str = DEFAULT_ACCOUNT) -> World:
-    """An account with this content and nothing else, moto's part included."""
+    """An account with only this content, including moto's part."""
     moto_side.reset()
     world = World(fleet["account"] or account, fleet["region"] or DEFAULT_REGION)
     if fleet["retention_rules"] is None:
@@ -37,7 +37,7 @@ def new_world(fleet: Checked, account: str = DEFAULT_ACCOUNT) -> World:
 
 
 def add(world: World, fleet: Checked) -> None:
-    """Put the fleet's entries into the account, over those of the same id."""
+    """Add the fleet's entries to the account, replacing those with the same id."""
     region = world.region(fleet["region"] or world.home)
     for one in fleet["snapshots"]:
         region.put_snapshot(_snapshot(world, one))
@@ -65,7 +65,7 @@ def add(world: World, fleet: Checked) -> None:
 
 
 def _key(section: str, entry: Checked) -> Any:
-    """What the account keeps an entry under: its name where that is all of its id."""
+    """The key of an entry in the account: its name, if that is its whole id."""
     identity = SECTIONS[section].id_of(entry)
     return identity[0] if len(identity) == 1 else identity
 
@@ -77,9 +77,9 @@ def _snapshot(world: World, one: Checked) -> Snapshot:
 def _make_snapshots(
     world: World, region: Region, one: Checked, listed: set[str]
 ) -> None:
-    """Snapshots that an own image names and nobody listed come into being.
+    """Snapshots that an own image uses but that are not listed are created.
 
-    One that several images name was made for the oldest of them.
+    A snapshot that several images use was created for the oldest of them.
     """
     if (one["owner_id"] or world.account) != world.account:
         return
@@ -133,7 +133,7 @@ def _image(world: World, region: Region, one: Checked) -> Image:
 
 
 def written(world: World, region: Region) -> Checked:
-    """The present content of a Region in the fleet format."""
+    """The current content of a Region in the fleet format."""
     return {
         "account": world.account,
         "region": region.name,

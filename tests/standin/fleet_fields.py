@@ -1,6 +1,6 @@
-"""The fields of the fleet file: what each takes, and what stands in for nothing.
+"""The fields of the fleet file, with their kinds and defaults.
 
-The format is documented in README.md; the tests' own reader of it fills in the same.
+README.md documents the format. The tests' own reader sets the same defaults.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ INSTANCE = {
 }
 _TEMPLATE_VERSION = {
     "version": Field(check.count),
-    # EC2 takes any text when a template is made.
+    # EC2 accepts any text when a template is created.
     "image_id": Field(check.optional(check.text), None),
     "snapshots": Field(check.list_of(_SNAP), []),
 }
@@ -132,7 +132,7 @@ _GROUP = {
     "launch_configuration": Field(check.optional(check.text), None),
     "mixed": Field(check.optional(check.table(_MIXED)), None),
 }
-# States of these are not checked: a reader must bear with one that AWS adds.
+# Their states are not checked, because readers must handle states that AWS adds.
 _HELD = {
     "launch_templates": Field(check.list_of(_SPECIFICATION), []),
     "images": Field(check.list_of(_IMAGE_OR_ALIAS), []),
@@ -193,16 +193,16 @@ _PARAMETER = {
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One list of the fleet; `key` is where its entries have their id.
+    """One list of the fleet. `key` is the field with the id of its entries.
 
-    A key of several fields is several paths, a field inside a field has a dot.
+    A key of several fields is several paths. A nested field has a dot.
     """
 
     key: tuple[str, ...]
     fields: dict[str, Field]
 
     def id_of(self, entry: Any) -> tuple[Any, ...]:
-        """The id of an entry, checked or not; None stands for what is not there."""
+        """The id of an entry, whether it is valid or not; None if it is missing."""
         return tuple(_at(entry, path) for path in self.key)
 
 
@@ -249,15 +249,15 @@ RULES_UNLESS_SAID = [
     }
     for resource in ("images", "snapshots")
 ]
-"""The retention rules of an account whose fleet does not speak of them."""
+"""The default retention rules of an account."""
 
 Checked = dict[str, Any]
 
 
 def checked(raw: Any) -> Checked:
-    """The fleet with every default filled in; raises BadFleet with all errors.
+    """The fleet with all defaults set. Raises BadFleet with all errors.
 
-    `retention_rules` is None where the fleet does not speak of them.
+    `retention_rules` is None if the fleet does not contain them.
     """
     if not isinstance(raw, dict):
         raise BadFleet(["the fleet is not a JSON object"])
@@ -317,7 +317,7 @@ def _template_errors(template: Checked) -> list[str]:
 
 
 def _both(fleet: Checked, name: str) -> list[str]:
-    """The errors for what is in the account and in its Recycle Bin at once."""
+    """The errors for resources that are both in the account and in its Recycle Bin."""
     live = {SECTIONS[name].id_of(one) for one in fleet[name]}
     bin_name = f"recycled_{name}"
     ids = [SECTIONS[bin_name].id_of(one) for one in fleet[bin_name]]

@@ -1,8 +1,7 @@
-"""The HTTP server: one thread a connection, and connections that stay open.
+"""The HTTP server: one thread per connection, and persistent connections.
 
-Werkzeug's own server closes the connection after every answer, which costs more
-than most answers do.  Only what SDKs and the tests send is understood here: every
-body has a length.
+Werkzeug's own server closes the connection after every response, which costs more than most
+responses. This server supports only what SDKs and the tests send: every body has a length.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ _MOST_HEADERS = 200
 
 @dataclass(slots=True)
 class HttpRequest:
-    """A request; the names of its headers are in lower case."""
+    """A request. The names of its headers are in lower case."""
 
     method: str
     path: str
@@ -38,7 +37,7 @@ class HttpRequest:
 
 @dataclass(slots=True)
 class HttpResponse:
-    """An answer; length, date and connection come by themselves."""
+    """A response. Length, date and connection headers are added."""
 
     body: bytes
     content_type: str
@@ -50,15 +49,15 @@ Application = Callable[[HttpRequest], HttpResponse]
 
 
 class BadRequest(Exception):
-    """What came is not a request that this server understands."""
+    """The received data is not a valid request for this server."""
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Listens, and asks the application for every answer."""
+    """Listens, and passes every request to the application."""
 
     daemon_threads = True
     allow_reuse_address = True
-    # The default of 5 loses connections when many threads start at once.
+    # The default of 5 loses connections if many threads start at once.
     request_queue_size = 256
 
     def __init__(
@@ -70,10 +69,10 @@ class Server(socketserver.ThreadingTCPServer):
 
 
 class _Connection(socketserver.StreamRequestHandler):
-    """One connection, request after request."""
+    """One connection, request by request."""
 
     server: Server
-    # An answer must not wait for the acknowledgement of the one before it.
+    # A response must not wait for the acknowledgement of the previous one.
     disable_nagle_algorithm = True
 
     def handle(self) -> None:
@@ -81,11 +80,11 @@ class _Connection(socketserver.StreamRequestHandler):
             while self._answer_next():
                 pass
         except (TimeoutError, ConnectionError):
-            # The client is gone, as clients are.
+            # The client has closed the connection, which is normal.
             pass
 
     def _answer_next(self) -> bool:
-        """Answer one request; whether another may follow."""
+        """Respond to one request. Returns whether another may follow."""
         try:
             read = self._read()
         except (BadRequest, ValueError) as error:
@@ -98,7 +97,7 @@ class _Connection(socketserver.StreamRequestHandler):
         try:
             response = self.server.application(request)
         except Exception as error:  # noqa: BLE001
-            # A slip of the application, which must not look like a lost connection.
+            # An error in the application, which must not look like a lost connection.
             traceback.print_exc()
             response = HttpResponse(f"{error!r}\n".encode(), "text/plain", 500)
         self._write(response, keep_open)
@@ -108,7 +107,7 @@ class _Connection(socketserver.StreamRequestHandler):
         return keep_open
 
     def _read(self) -> tuple[HttpRequest, bool] | None:
-        """The next request and whether the connection stays; None at its end."""
+        """The next request, and whether the connection stays open; None at its end."""
         line = self.rfile.readline(_LONGEST_LINE)
         if not line:
             return None
@@ -129,7 +128,7 @@ class _Connection(socketserver.StreamRequestHandler):
         return HttpRequest(method, path, query, headers, body), not close
 
     def _read_body(self, headers: dict[str, str]) -> bytes | None:
-        """The body, of a known length or in chunks; None when it is cut off."""
+        """The body, with a known length or in chunks; None if it is truncated."""
         if headers.get("transfer-encoding", "").lower() == "chunked":
             return self._read_chunks()
         length = int(headers.get("content-length", "0"))

@@ -1,7 +1,7 @@
 """DescribeImageReferences: instances, launch templates, parameters and recipes.
 
-It is asked about ids and is a listing all the same: when listings are stale, so is
-this.  The ARNs follow AWS's usual form; the service's own answers were not seen.
+Its parameters are ids, but it counts as a listing: if listings are stale, so is its response. The
+ARNs have AWS's usual form. No real response of the service was available.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from listing import Paging, page
 _PAGING = Paging(at_most=1000, default=None, at_least=5)
 _MOST_IMAGES = 10
 _DEPTH = 10
-"""How many versions of a template are looked at, from the newest."""
+"""How many of the newest versions of a template are checked."""
 _MOST_DEPTH = 10_000
 
 Reference = dict[str, Any]
@@ -25,7 +25,7 @@ Options = dict[str, list[str]]
 
 @answers("ec2", "DescribeImageReferences")
 def describe_image_references(call: Call) -> dict[str, Any]:
-    """Who in this account refers to up to ten images."""
+    """The references in this account to up to ten images."""
     image_ids = list(dict.fromkeys(call.params.get("ImageIds", [])))
     if not 1 <= len(image_ids) <= _MOST_IMAGES:
         text = f"ImageIds takes 1 to {_MOST_IMAGES} ids"
@@ -53,11 +53,11 @@ def _options(kind: dict[str, Any]) -> Options:
 
 
 Holders = Callable[[Call, list[str], Options], Iterator[tuple[str, str]]]
-"""The image and the ARN of every holder of one kind, each pair once."""
+"""The image and the ARN of every reference of one kind, each pair once."""
 
 
 def _instances(call: Call, image_ids: list[str], options: Options) -> Iterator:
-    """In every state, terminated too, unless an option says which."""
+    """In every state, including terminated, unless an option selects states."""
     states = options.get("state-name")
     for image_id in image_ids:
         for one in call.listed.instances_of(image_id):
@@ -66,9 +66,9 @@ def _instances(call: Call, image_ids: list[str], options: Options) -> Iterator:
 
 
 def _templates(call: Call, image_ids: list[str], options: Options) -> Iterator:
-    """Those of which one of the newest versions has the image, or an alias of it.
+    """Templates in which one of the newest versions has the image, or an alias of it.
 
-    Whether AWS follows aliases here is not verified.
+    It is not verified whether AWS follows aliases here.
     """
     depth = _depth(options)
     names: dict[str, set[str]] = {image_id: {image_id} for image_id in image_ids}
@@ -91,21 +91,21 @@ def _depth(options: Options) -> int:
     values = options.get("version-depth", [str(_DEPTH)])
     depth = int(values[0]) if len(values) == 1 and values[0].isdecimal() else 0
     if not 1 <= depth <= _MOST_DEPTH:
-        # The bounds are documented, the code is not.
+        # The limits are documented, the code is not.
         text = f"version-depth takes one number from 1 to {_MOST_DEPTH}"
         raise AwsError("InvalidParameterValue", text)
     return depth
 
 
 def _parameters(call: Call, image_ids: list[str], _: Options) -> Iterator:
-    """Those whose value is the id and nothing more."""
+    """Parameters whose value is exactly the id."""
     for name, value in moto_side.values(call, call.listed).items():
         if value in image_ids:
             yield value, _arn(call, "ssm", f"parameter/{name.lstrip('/')}")
 
 
 def _recipes(kind: str) -> Holders:
-    """The recipes of Image Builder of one kind."""
+    """The Image Builder recipes of one kind."""
 
     def recipes(call: Call, image_ids: list[str], _: Options) -> Iterator:
         for one in call.listed.image_recipes.values():

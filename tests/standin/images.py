@@ -1,4 +1,4 @@
-"""Reading images: DescribeImages and the attributes of one image."""
+"""Reading images: DescribeImages and the attributes of an image."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FILTERS: dict[str, Values] = {
 
 @answers("ec2", "DescribeImages")
 def describe_images(call: Call) -> dict[str, Any]:
-    """Disabled images only on request; a deregistered id is an empty list."""
+    """Disabled images only on request. A deregistered id returns an empty list."""
     not_both(call, "ImageIds", _PAGING)
     region = shown(call, "ImageIds")
     if ids := call.params.get("ImageIds"):
@@ -97,7 +97,7 @@ def _launchable_by(call: Call, image: Image, users: list[str]) -> bool:
 
 
 def root_device_type(image: Image) -> str:
-    """An image without any EBS device boots from the instance store."""
+    """An image without EBS devices has an instance store root device."""
     has_ebs = any("Ebs" in device for device in image.devices)
     return "ebs" if has_ebs else "instance-store"
 
@@ -138,7 +138,7 @@ def _described(region: Region, image: Image, account: str) -> dict[str, Any]:
 
 @answers("ec2", "DescribeImageAttribute")
 def describe_image_attribute(call: Call) -> dict[str, Any]:
-    """One attribute; only the owner may ask, for launch permissions above all."""
+    """One attribute. Only the owner may read it, for example launch permissions."""
     image = own_image(call)
     answer: dict[str, Any] = {"ImageId": image.image_id}
     match call.params.get("Attribute"):
@@ -159,7 +159,7 @@ def describe_image_attribute(call: Call) -> dict[str, Any]:
 
 
 def _permissions(image: Image) -> list[dict[str, str]]:
-    """A disabled image is shared with nobody, whatever the fleet says of it."""
+    """A disabled image is not shared, even if the fleet file has permissions."""
     if image.state == "disabled":
         return []
     groups = [{"Group": "all"}] if image.public else []
@@ -173,7 +173,7 @@ def _kind_of(holder: str) -> str:
 
 
 def own_image(call: Call) -> Image:
-    """The image that the call names; an error unless it is there and ours."""
+    """The image in the call. Fails unless it exists and is ours."""
     image_id = call.params.get("ImageId", "")
     image = call.region.images.get(image_id)
     if image is None:
@@ -187,7 +187,7 @@ def own_image(call: Call) -> Image:
 
 
 def unavailable(image_id: str) -> AwsError:
-    """The error for an image that is not to be used any more."""
+    """The error for an image that can no longer be used."""
     text = f"The image ID '{image_id}' is no longer available"
     return AwsError("InvalidAMIID.Unavailable", text)
 

@@ -1,4 +1,4 @@
-"""Instances: listing them, and a life with its ends and what protects from them."""
+"""Instances: listing, running, stopping and terminating them, and their protections."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ STATES = {
 
 @answers("ec2", "DescribeInstances")
 def describe_instances(call: Call) -> dict[str, Any]:
-    """Every state is listed, terminated too, each in a reservation of its own."""
+    """All states are listed, including terminated, each in a separate reservation."""
     not_both(call, "InstanceIds", _PAGING)
     if ids := call.params.get("InstanceIds"):
         instances = [_known(call, instance_id) for instance_id in dict.fromkeys(ids)]
@@ -51,9 +51,9 @@ def describe_instances(call: Call) -> dict[str, Any]:
 
 
 def _candidates(call: Call, region: Region) -> list[Instance]:
-    """All instances, or those of the images that a filter names in full.
+    """All instances, or those of the images in a filter without wildcards.
 
-    Asking which instances an image has is the most frequent question by far.
+    Reading the instances of an image is by far the most frequent request.
     """
     for wanted in call.params.get("Filters", []):
         image_ids = dict.fromkeys(wanted.get("Values", []))
@@ -64,7 +64,7 @@ def _candidates(call: Call, region: Region) -> list[Instance]:
 
 @answers("ec2", "RunInstances")
 def run_instances(call: Call) -> dict[str, Any]:
-    """Start as many as the most asked for, from an image that is available."""
+    """Start the requested maximum number, from an available image."""
     image_id = call.params.get("ImageId", "")
     image = call.region.images.get(image_id)
     if image is None or image.state_now() == "disabled":
@@ -86,27 +86,28 @@ def run_instances(call: Call) -> dict[str, Any]:
 
 @answers("ec2", "StartInstances")
 def start_instances(call: Call) -> dict[str, Any]:
-    """Running at once."""
+    """The instance is running immediately."""
     return {"StartingInstances": _change(call, "running")}
 
 
 @answers("ec2", "StopInstances")
 def stop_instances(call: Call) -> dict[str, Any]:
-    """Stopped at once, unless protected from that."""
+    """The instance is stopped immediately, unless stop protection is enabled."""
     _unless_protected(call, "disableApiStop", lambda one: one.stop_protected)
     return {"StoppingInstances": _change(call, "stopped")}
 
 
 @answers("ec2", "TerminateInstances")
 def terminate_instances(call: Call) -> dict[str, Any]:
-    """Terminated at once and still listed, unless protected from that."""
+    """The instance is terminated immediately and still listed, unless termination protection is
+    enabled."""
     _unless_protected(call, "disableApiTermination", lambda one: one.protected)
     return {"TerminatingInstances": _change(call, "terminated")}
 
 
 @answers("ec2", "DescribeInstanceAttribute")
 def describe_instance_attribute(call: Call) -> dict[str, Any]:
-    """The two attributes that protect an instance; others are not modelled."""
+    """The two attributes that protect an instance. Others are not modeled."""
     instance = _known(call, call.params.get("InstanceId", ""))
     values = {
         "disableApiTermination": ("DisableApiTermination", instance.protected),
@@ -122,7 +123,7 @@ def describe_instance_attribute(call: Call) -> dict[str, Any]:
 
 @answers("autoscaling", "DescribeAutoScalingInstances")
 def describe_auto_scaling_instances(call: Call) -> dict[str, Any]:
-    """The instances that belong to a group, at most 50 of them."""
+    """The instances of an Auto Scaling group, at most 50."""
     wanted = call.params.get("InstanceIds")
     members = [
         {
@@ -142,7 +143,7 @@ def describe_auto_scaling_instances(call: Call) -> dict[str, Any]:
 def _unless_protected(
     call: Call, attribute: str, protected: Callable[[Instance], bool]
 ) -> None:
-    """EC2 refuses the whole call when one of its instances is protected."""
+    """EC2 rejects the whole call if one of its instances is protected."""
     for instance_id in call.params.get("InstanceIds", []):
         if protected(_known(call, instance_id)):
             text = (

@@ -1,7 +1,7 @@
-"""Paging and filters, which every Describe call shares.
+"""Pagination and filters of all Describe calls.
 
-A page token names the last item of its page, not an offset: an image that is
-deregistered between two pages must not push another one out of sight.
+A page token contains the last item of its page, not an offset: if an image is deregistered between
+two pages, no other must be skipped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Values = Callable[[Any], Iterable[str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Paging:
-    """How one action pages; `default=None` answers everything in one page."""
+    """The pagination of an action. `default=None` returns everything in one page."""
 
     at_most: int
     default: int | None
@@ -38,7 +38,7 @@ class Paging:
 def page(
     call: Call, paging: Paging, items: Iterable[T], key: Callable[[T], str]
 ) -> tuple[list[T], str | None]:
-    """One page of the items, in listing order, and the token of the next."""
+    """One page of the items in listing order, and the token of the next."""
     number, after = _read_token(call.params.get(paging.token), paging)
     call.switches.check_page(call.service, call.action, number)
     asked = call.params.get(paging.size)
@@ -84,9 +84,10 @@ _ID_FILTERS = {
 
 
 def shown(call: Call, *ids: str) -> Region:
-    """What the call sees: the present, or what listings show if it names no ids.
+    """The state for the call: the current one, or the one that listings show if the call has no
+    ids.
 
-    A filter that asks for something by its id names it too.
+    A filter by id counts as an id.
     """
     named = any(call.params.get(name) for name in ids) or any(
         one.get("Name") in _ID_FILTERS for one in call.params.get("Filters", [])
@@ -95,7 +96,7 @@ def shown(call: Call, *ids: str) -> Region:
 
 
 def not_both(call: Call, ids: str, paging: Paging) -> None:
-    """EC2 refuses a page size next to a list of ids."""
+    """EC2 rejects a page size together with a list of ids."""
     if call.params.get(ids) and call.params.get(paging.size) is not None:
         raise AwsError(
             "InvalidParameterCombination",
@@ -108,8 +109,8 @@ def filtered(
 ) -> list[T]:
     """The items that pass all filters of the call.
 
-    `known` tells for each filter name which values an item has; `tag:KEY` and
-    `tag-key` come by themselves for items that are tagged.
+    `known` returns an item's values for each filter name. `tag:KEY` and `tag-key` are added for
+    items with tags.
     """
     kept = list(items)
     for wanted in call.params.get("Filters", []):
@@ -140,12 +141,12 @@ _WILD = re.compile(r"[*?\\]")
 
 
 def has_wildcard(pattern: str) -> bool:
-    """Whether a filter's value is more than the value itself."""
+    """Whether a filter's value contains wildcards."""
     return _WILD.search(pattern) is not None
 
 
 def _like(value: str, pattern: str) -> bool:
-    """EC2's wildcards are * and ?, and a backslash takes their meaning away."""
+    """EC2's wildcards are * and ?, and a backslash escapes them."""
     if not has_wildcard(pattern):
         return value == pattern
     return _compiled(pattern).fullmatch(value) is not None
@@ -160,5 +161,5 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def tag_set(tags: dict[str, str]) -> list[dict[str, str]]:
-    """Tags as every EC2 answer carries them."""
+    """Tags in the format of all EC2 responses."""
     return [{"Key": key, "Value": value} for key, value in tags.items()]

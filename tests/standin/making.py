@@ -1,4 +1,4 @@
-"""Making images and snapshots: RegisterImage, CreateImage, CopyImage, CreateSnapshot."""
+"""Creating images and snapshots: RegisterImage, CreateImage, CopyImage, CreateSnapshot."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TOLD_OF_A_NEW_SNAPSHOT = (
 
 @answers("ec2", "RegisterImage")
 def register_image(call: Call) -> dict[str, Any]:
-    """An image with exactly the devices given, no invented snapshot."""
+    """An image with exactly the given devices, and no additional snapshots."""
     devices = deepcopy(call.params.get("BlockDeviceMappings", []))
     for device in devices:
         if snapshot_id := device.get("Ebs", {}).get("SnapshotId"):
@@ -47,7 +47,7 @@ def register_image(call: Call) -> dict[str, Any]:
 
 @answers("ec2", "CreateImage")
 def create_image(call: Call) -> dict[str, Any]:
-    """An image of an instance: as many snapshots as the instance's own image."""
+    """An image of an instance, with as many snapshots as the instance's own image."""
     instance_id = call.params.get("InstanceId", "")
     instance = call.region.instances.get(instance_id)
     if instance is None or instance.state == "terminated":
@@ -70,7 +70,7 @@ def create_image(call: Call) -> dict[str, Any]:
 
 @answers("ec2", "CopyImage")
 def copy_image(call: Call) -> dict[str, Any]:
-    """An image with copies of the snapshots, maybe from another Region."""
+    """An image with copies of the snapshots, possibly from another Region."""
     source_region = call.world.region(call.params.get("SourceRegion", ""))
     source_id = call.params.get("SourceImageId", "")
     source = source_region.images.get(source_id)
@@ -98,9 +98,9 @@ def copy_image(call: Call) -> dict[str, Any]:
 
 @answers("ec2", "CreateSnapshot")
 def create_snapshot(call: Call) -> dict[str, Any]:
-    """A snapshot of a volume that CreateVolume made, complete at once.
+    """A snapshot of a volume from CreateVolume, complete immediately.
 
-    The volumes themselves are moto's; those of instances in the fleet file are not there.
+    moto manages the volumes. Volumes of instances in the fleet file do not exist.
     """
     volume = call.params.get("VolumeId", "")
     size = moto_side.volume_size(call.world.account, call.region.name, volume)
@@ -132,12 +132,12 @@ def _new_image(call: Call, devices: list[dict[str, Any]]) -> Image:
 
 
 def created_for(image_id: str, instance_id: str = "i-00000000000000000") -> str:
-    """What EC2 writes on the snapshots that CreateImage makes."""
+    """EC2's description of the snapshots that CreateImage creates."""
     return f"Created by CreateImage({instance_id}) for {image_id}"
 
 
 def _sizes(call: Call, base: Image | None) -> list[int]:
-    """Volume sizes of an instance, which are those of the image it came from."""
+    """The volume sizes of an instance, which are those of its image."""
     devices = base.devices if base is not None else []
     found = [
         device["Ebs"].get("VolumeSize", 8) for device in devices if "Ebs" in device
@@ -184,7 +184,7 @@ def _tags_for(call: Call, kind: str) -> dict[str, str]:
 
 
 def device_name(index: int) -> str:
-    """The n-th device: the root, then /dev/sdb and on."""
+    """The n-th device: the root device, then /dev/sdb and so on."""
     if index == 0:
         return "/dev/xvda"
     letters = "bcdefghijklmnopqrstuvwxyz"

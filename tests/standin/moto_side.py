@@ -1,7 +1,6 @@
-"""Moto's part: every action that is not ours, and the SSM parameters.
+"""moto's part: all actions that are not ours, and the SSM parameters.
 
-Moto is imported only when something needs it, because that takes longer than
-everything else at the start.
+moto is imported only when it is needed, because the import takes longer than the rest of the start.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _OWN_HEADERS = ("connection", "content-length", "content-type", "date")
 
 @cache
 def _application() -> Any:
-    # Moto would make up 1,301 public images, and answer for a fixed account.
+    # moto would create 1,301 public images, and respond for a fixed account.
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     os.environ.pop("MOTO_ACCOUNT_ID", None)
     from moto.moto_server import werkzeug_app
@@ -32,7 +31,7 @@ def _application() -> Any:
 
 
 def forward(request: HttpRequest, account: str) -> HttpResponse:
-    """Moto's answer to the request, for this account whatever the access key."""
+    """moto's response to the request, for this account with any access key."""
     environ = create_environ(
         path=unquote(request.path),
         query_string=request.query,
@@ -59,7 +58,7 @@ def _parameters(account: str, region: str) -> Any:
 
 
 def volume_size(account: str, region: str, volume_id: str) -> int | None:
-    """The size in GiB of a volume that CreateVolume made; None when there is none."""
+    """The size in GiB of a volume from CreateVolume; None if there is none."""
     _application()
     from moto.ec2.models import ec2_backends
 
@@ -68,7 +67,7 @@ def volume_size(account: str, region: str, volume_id: str) -> int | None:
 
 
 def reset() -> None:
-    """Forget everything that moto holds, if it was used at all."""
+    """Clear the state of moto, if it was used at all."""
     if _application.cache_info().currsize:
         from moto.moto_api._internal import moto_api_backend
 
@@ -76,7 +75,7 @@ def reset() -> None:
 
 
 def put_parameter(account: str, region: str, one: Mapping[str, str]) -> None:
-    """Set one SSM parameter, as the fleet file writes it."""
+    """Set one SSM parameter in the format of the fleet file."""
     _parameters(account, region).put_parameter(
         name=one["name"],
         description="",
@@ -93,11 +92,11 @@ def put_parameter(account: str, region: str, one: Mapping[str, str]) -> None:
 
 
 def parameters(account: str, region: str) -> list[dict[str, str]]:
-    """The SSM parameters as the fleet file writes them, without AWS's own."""
+    """The SSM parameters in the format of the fleet file, without AWS's own."""
     if not _application.cache_info().currsize:
         return []
     held = dict(_parameters(account, region)._parameters)
-    # The keys have lost the slash of one-level names; the parameters have not.
+    # The keys lack the slash of one-level names, the parameters do not.
     latest = [versions[-1] for versions in held.values() if versions]
     return [
         {"name": one.name, "value": one.decrypt(one.value), "type": one.parameter_type}
@@ -107,20 +106,20 @@ def parameters(account: str, region: str) -> list[dict[str, str]]:
 
 
 def readable(account: str, region: str) -> dict[str, str]:
-    """The values of the parameters that EC2 can read: it decrypts none."""
+    """The values of the parameters that EC2 can read. EC2 decrypts none."""
     held = parameters(account, region)
     return {one["name"]: one["value"] for one in held if one["type"] != "SecureString"}
 
 
 def values(call: Call, region: Region) -> dict[str, str]:
-    """What EC2 can read of the Region, or of the copy of it, that a listing shows."""
+    """The parameters of the Region, or of the copy that a listing shows, that EC2 can read."""
     if region.parameters is not None:
         return region.parameters
     return readable(call.world.account, region.name)
 
 
 def resolved(call: Call, image_id: str, region: Region) -> str:
-    """The image behind `resolve:ssm:NAME`; the alias itself if there is none."""
+    """The image for `resolve:ssm:NAME`, or the alias itself if there is none."""
     if not image_id.startswith(ALIAS):
         return image_id
     name = image_id.removeprefix(ALIAS)

@@ -1,6 +1,6 @@
-"""The Recycle Bin as EC2 shows it: what goes in, what is in it, and the way back.
+"""The Recycle Bin in EC2: moving resources to it, listing it, restoring from it.
 
-A resource in the bin is gone for every other action, but for those on tags.
+For all actions except those on tags, a resource in the bin does not exist.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _PAGING = Paging(at_most=1000, default=1000)
 
 
 def discard_image(call: Call, image: Image) -> None:
-    """Deregister; into the bin if a rule covers the image.
+    """Deregister the image, to the bin if a rule covers it.
 
-    It loses its launch permissions there.  AWS says so of disabling only.
+    It loses its launch permissions there. AWS documents that only for disabling.
     """
     call.region.deregister(image)
     times = _times(call, "images", image.tags)
@@ -31,9 +31,9 @@ def discard_image(call: Call, image: Image) -> None:
 
 
 def discard_snapshot(call: Call, snapshot: Snapshot) -> None:
-    """Delete; into the bin if a rule covers the snapshot, shared with nobody.
+    """Delete the snapshot, to the bin if a rule covers it, without its sharing.
 
-    Whether AWS takes the sharing away is not verified.
+    It is not verified whether AWS removes the sharing.
     """
     del call.region.snapshots[snapshot.snapshot_id]
     times = _times(call, "snapshots", snapshot.tags)
@@ -53,7 +53,7 @@ def _times(call: Call, what: str, tags: dict[str, str]) -> tuple[str, str] | Non
 
 @answers("ec2", "ListImagesInRecycleBin")
 def list_images_in_recycle_bin(call: Call) -> dict[str, Any]:
-    """What can be restored, without tags."""
+    """The images that can be restored, without tags."""
     held = _chosen(call, "ImageIds", call.region.recycled_images.present())
     held, token = page(call, _PAGING, held, lambda one: one.resource.image_id)
     images = [
@@ -70,7 +70,7 @@ def list_images_in_recycle_bin(call: Call) -> dict[str, Any]:
 
 @answers("ec2", "ListSnapshotsInRecycleBin")
 def list_snapshots_in_recycle_bin(call: Call) -> dict[str, Any]:
-    """What can be restored, without tags."""
+    """The snapshots that can be restored, without tags."""
     held = _chosen(call, "SnapshotIds", call.region.recycled_snapshots.present())
     held, token = page(call, _PAGING, held, lambda one: one.resource.snapshot_id)
     snapshots = [
@@ -86,7 +86,7 @@ def list_snapshots_in_recycle_bin(call: Call) -> dict[str, Any]:
 
 
 def _chosen(call: Call, ids: str, held: dict[str, Recycled]) -> list[Recycled]:
-    """All, or those of the ids; what AWS says of an id not there is not verified."""
+    """All, or those with the ids. AWS's response to a missing id is not verified."""
     wanted = dict.fromkeys(call.params.get(ids) or held)
     return [held[one] for one in wanted if one in held]
 
@@ -100,14 +100,14 @@ def _wire_times(recycled: Recycled) -> dict[str, Any]:
 
 @answers("ec2", "RestoreImageFromRecycleBin")
 def restore_image(call: Call) -> dict[str, Any]:
-    """Back as it was, but shared with nobody; its snapshots must be back before."""
+    """Restored unchanged, but not shared. Its snapshots must be restored before."""
     image_id = call.params.get("ImageId", "")
     held = call.region.recycled_images.get(image_id)
     if held is None:
         raise no_such_image(image_id)
     for snapshot_id in held.resource.snapshot_ids():
         if snapshot_id not in call.region.snapshots:
-            # The code that AWS has for this is not verified.
+            # AWS's code for this is not verified.
             raise no_such_snapshot(snapshot_id)
     held.resource.unshare()
     call.region.put_image(held.resource)
@@ -116,7 +116,7 @@ def restore_image(call: Call) -> dict[str, Any]:
 
 @answers("ec2", "RestoreSnapshotFromRecycleBin")
 def restore_snapshot(call: Call) -> dict[str, Any]:
-    """Back as it was."""
+    """Restored unchanged."""
     snapshot_id = call.params.get("SnapshotId", "")
     held = call.region.recycled_snapshots.get(snapshot_id)
     if held is None:

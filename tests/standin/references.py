@@ -1,4 +1,4 @@
-"""What else can hold an image: launch templates, Auto Scaling, references."""
+"""Other references to images: launch templates and Auto Scaling."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _VERSION_FILTERS: dict[str, Values] = {
 
 @answers("ec2", "DescribeLaunchTemplates")
 def describe_launch_templates(call: Call) -> dict[str, Any]:
-    """The templates themselves, which do not name images."""
+    """The templates themselves, without their images."""
     templates = list(call.listed.launch_templates.values())
     ids = call.params.get("LaunchTemplateIds", [])
     names = call.params.get("LaunchTemplateNames", [])
@@ -45,7 +45,7 @@ def describe_launch_templates(call: Call) -> dict[str, Any]:
 
 @answers("ec2", "DescribeLaunchTemplateVersions")
 def describe_launch_template_versions(call: Call) -> dict[str, Any]:
-    """Of one template any versions; of all templates $Latest and $Default only."""
+    """Any versions of one template, or only $Latest and $Default of all templates."""
     wanted = call.params.get("Versions", [])
     if "LaunchTemplateId" in call.params or "LaunchTemplateName" in call.params:
         templates = [_template(call, call.params)]
@@ -72,9 +72,9 @@ def describe_launch_template_versions(call: Call) -> dict[str, Any]:
 
 @answers("ec2", "CreateLaunchTemplate")
 def create_launch_template(call: Call) -> dict[str, Any]:
-    """A template with one version; of its data only what names images and snapshots.
+    """A template with one version. Only the images and snapshots in its data are stored.
 
-    Its tags are not kept: none of those that the fleet file has carries any.
+    Tags are not stored: no template in the fleet file has any.
     """
     name = call.params.get("LaunchTemplateName", "")
     if any(one["name"] == name for one in call.region.launch_templates.values()):
@@ -99,7 +99,7 @@ def create_launch_template(call: Call) -> dict[str, Any]:
 
 @answers("ec2", "DeleteLaunchTemplate")
 def delete_launch_template(call: Call) -> dict[str, Any]:
-    """Gone with all its versions."""
+    """Deleted with all its versions."""
     template = _template(call, call.params)
     call.region.forget_launch_template(template["launch_template_id"])
     return {"LaunchTemplate": _described(call, template)}
@@ -148,7 +148,7 @@ def _versions(
             "$Latest": str(_latest(template)),
             "$Default": str(template["default_version"]),
         }
-        # Where $Latest is $Default, one entry; what AWS does then is not verified.
+        # One entry if $Latest is $Default. AWS's response in this case is not verified.
         numbers = dict.fromkeys(named.get(version, version) for version in wanted)
         for number in numbers:
             if number not in held:
@@ -184,7 +184,7 @@ def _described_version(
 
 
 def _devices(snapshots: list[str]) -> list[dict[str, Any]]:
-    """A volume of each of these snapshots."""
+    """A volume from each of these snapshots."""
     return [
         {"DeviceName": device_name(index), "Ebs": {"SnapshotId": snapshot_id}}
         for index, snapshot_id in enumerate(snapshots)
@@ -192,7 +192,7 @@ def _devices(snapshots: list[str]) -> list[dict[str, Any]]:
 
 
 def _named(call: Call, parameter: str, kind: str) -> tuple[list[Any], str | None]:
-    """A page of all, or of those that the parameter names; unknown ones are left out."""
+    """A page of all, or of those in the parameter. Unknown ones are omitted."""
     held = getattr(shown(call, parameter), kind)
     names = call.params.get(parameter) or list(held)
     chosen = [held[name] for name in names if name in held]
@@ -201,7 +201,7 @@ def _named(call: Call, parameter: str, kind: str) -> tuple[list[Any], str | None
 
 @answers("autoscaling", "DescribeLaunchConfigurations")
 def describe_launch_configurations(call: Call) -> dict[str, Any]:
-    """Launch configurations, each with its image."""
+    """Launch configurations with their images."""
     chosen, token = _named(call, "LaunchConfigurationNames", "launch_configurations")
     described = [
         {
@@ -219,7 +219,8 @@ def describe_launch_configurations(call: Call) -> dict[str, Any]:
 
 @answers("autoscaling", "DescribeAutoScalingGroups")
 def describe_auto_scaling_groups(call: Call) -> dict[str, Any]:
-    """Groups with whatever of the three ways of naming an image they use."""
+    """Auto Scaling groups, with their launch template, mixed instances policy or launch
+    configuration."""
     chosen, token = _named(call, "AutoScalingGroupNames", "auto_scaling_groups")
     described = [
         {
@@ -242,7 +243,7 @@ def describe_auto_scaling_groups(call: Call) -> dict[str, Any]:
 
 
 def specification(call: Call, entry: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A template and its version, as all that start instances from one name them."""
+    """A template and its version, in the format of all launch sources."""
     if entry is None:
         return None
     template_id = entry["launch_template_id"]

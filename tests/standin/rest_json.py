@@ -1,7 +1,7 @@
-"""The REST-JSON and JSON protocols, both ways, from botocore's service models.
+"""The REST-JSON and JSON protocols in both directions, using botocore's service models.
 
-An action is a method and a path here; parameters are in both the path and a JSON
-body.  Only what this account needs is here: no query strings, no timestamps.
+In REST-JSON, an action is a method and a path, and parameters are in the path and in a JSON body.
+Only what this account needs is supported: no query strings, no timestamps.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PLACE = re.compile(r"\{(\w+)\}")
 
 
 class RestJson:
-    """Reads the requests and writes the answers of one service."""
+    """Parses the requests and writes the responses of one service."""
 
     content_type = "application/json"
 
@@ -39,7 +39,7 @@ class RestJson:
         return "unknown"
 
     def read(self, call: Incoming) -> dict[str, Any]:
-        """The parameters of a request, spelled as in boto3."""
+        """The parameters of a request, with boto3's names."""
         operation = self.model.operation_model(call.action)
         try:
             params = json.loads(call.body or b"{}")
@@ -57,20 +57,20 @@ class RestJson:
         return params
 
     def write(self, action: str, answer: dict[str, Any]) -> bytes:
-        """The JSON of a successful answer."""
+        """The JSON of a successful response."""
         shape = self.model.operation_model(action).output_shape
         return json.dumps(_known(shape, answer)).encode()
 
 
 def _pattern(uri: str) -> re.Pattern[str]:
-    """`/rules/{identifier}` as a pattern with a group for the place."""
+    """`/rules/{identifier}` as a pattern with a capture group for the placeholder."""
     return re.compile(_PLACE.sub(r"(?P<\1>[^/]+)", uri))
 
 
 def _known(shape: Shape, value: Any) -> Any:
-    """The value without what is None.
+    """The value without None.
 
-    A member that the model does not know is a slip of ours: it fails here.
+    A member that is not in the model is an error in this program, and fails here.
     """
     if shape.type_name == "structure":
         return {

@@ -1,6 +1,6 @@
-"""The rules of the Recycle Bin: what they cover, and the service that keeps them.
+"""The rules of the Recycle Bin: what they cover, and their service.
 
-Recycle Bin ("rbin") knows the rules only.  What is in the bin is EC2's, see
+The Recycle Bin service ("rbin") has only the rules. EC2 has the contents of the bin, see
 `recycling.py`.
 """
 
@@ -26,15 +26,15 @@ Rule = dict[str, Any]
 
 
 def days_kept(rules: list[Rule], resource: str, tags: dict[str, str]) -> int | None:
-    """For how many days the bin keeps something; None when no rule covers it."""
+    """How many days the bin keeps a resource; None if no rule covers it."""
     return max((r["days"] for r in rules if _covers(r, resource, tags)), default=None)
 
 
 def _covers(rule: Rule, resource: str, tags: dict[str, str]) -> bool:
-    """Whether the rule is in effect for something of this kind with these tags.
+    """Whether the rule is in effect for a resource of this kind with these tags.
 
-    What AWS means by a tag without a value is not documented; here it is one with
-    an empty value.
+    AWS does not document the meaning of a tag without a value. Here it is a tag with an empty
+    value.
     """
     included = any(tags.get(key) == value for key, value in rule["tags"].items())
     excluded = any(tags.get(key) == value for key, value in rule["except"].items())
@@ -48,7 +48,7 @@ def _covers(rule: Rule, resource: str, tags: dict[str, str]) -> bool:
 
 @answers("rbin", "ListRules")
 def list_rules(call: Call) -> dict[str, Any]:
-    """The rules of one kind, pending ones too; their tags are not told here."""
+    """The rules of one kind, including pending ones, without their tags."""
     kind = call.params.get("ResourceType")
     if kind not in (*_KINDS.values(), "EBS_VOLUME"):
         text = "ResourceType must be one of EBS_SNAPSHOT, EC2_IMAGE, EBS_VOLUME"
@@ -83,7 +83,7 @@ def get_rule(call: Call) -> dict[str, Any]:
 
 @answers("rbin", "CreateRule")
 def create_rule(call: Call) -> dict[str, Any]:
-    """A rule, unlocked and in effect at once; AWS takes up to 30 minutes for the first."""
+    """A rule, unlocked and in effect immediately. AWS takes up to 30 minutes for the first."""
     kinds = {wire: ours for ours, wire in _KINDS.items()}
     kind = call.params.get("ResourceType")
     period = call.params.get("RetentionPeriod", {})
@@ -119,7 +119,7 @@ def create_rule(call: Call) -> dict[str, Any]:
 
 @answers("rbin", "DeleteRule")
 def delete_rule(call: Call) -> dict[str, Any]:
-    """Forget a rule; what is in the bin stays there for its time."""
+    """Delete a rule. Resources in the bin stay there for their retention."""
     rule_id = call.params.get("Identifier", "")
     if call.region.retention_rules.pop(rule_id, None) is None:
         raise _no_such_rule(rule_id)
@@ -151,7 +151,7 @@ def _summary(call: Call, rule: Rule) -> dict[str, Any]:
 
 
 def _tags(tags: dict[str, str]) -> list[dict[str, str | None]]:
-    """A tag without a value has none on the wire either."""
+    """A tag without a value has none in the response either."""
     return [
         {"ResourceTagKey": key, "ResourceTagValue": value or None}
         for key, value in tags.items()

@@ -1,4 +1,4 @@
-"""Retiring images: deregister, disable, deprecate, protect."""
+"""Retiring images: deregistering, disabling, deprecating, protecting."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DONE = {"Return": True}
 
 @answers("ec2", "DeregisterImage")
 def deregister_image(call: Call) -> dict[str, Any]:
-    """The image goes whatever becomes of its snapshots, as in AWS."""
+    """The image is removed even if its snapshots cannot be deleted, as in AWS."""
     image = own_image(call)
     if _protected(image.protected):
         text = (
@@ -34,14 +34,14 @@ def deregister_image(call: Call) -> dict[str, Any]:
 
 
 def _delete(call: Call, snapshot_id: str) -> str:
-    """Delete a snapshot of an image just deregistered; the return code."""
+    """Delete a snapshot of an image that was just deregistered. Returns the result code."""
     if call.region.users_of(snapshot_id):
         return "skipped"
     if call.switches.denies("ec2", "DeleteSnapshot"):
         return "missing-permissions"
     code = call.switches.associated_result.get(snapshot_id, "success")
     snapshot = call.region.snapshots.get(snapshot_id)
-    # What AWS answers for one that is gone, locked or another's is not verified.
+    # AWS's response for a missing, locked or foreign snapshot is not verified.
     if snapshot is None or snapshot.owner_id != call.world.account or snapshot.locked:
         return "client-error"
     if code == "success":
@@ -59,9 +59,9 @@ def _protected(protection: str) -> bool:
 
 @answers("ec2", "DisableImage")
 def disable_image(call: Call) -> dict[str, Any]:
-    """Takes all launch permissions away for good; the snapshots stay pinned.
+    """Removes all launch permissions permanently. The image still uses its snapshots.
 
-    That it is no error for a disabled image is not verified.
+    It is not verified that this is not an error for a disabled image.
     """
     image = own_image(call)
     image.state = "disabled"
@@ -71,9 +71,9 @@ def disable_image(call: Call) -> dict[str, Any]:
 
 @answers("ec2", "EnableImage")
 def enable_image(call: Call) -> dict[str, Any]:
-    """Available again, without the launch permissions it once had.
+    """Available again, without its former launch permissions.
 
-    That it is no error for an image that is not disabled is not verified.
+    It is not verified that this is not an error for an image that is not disabled.
     """
     image = own_image(call)
     if image.state == "disabled":
@@ -84,10 +84,10 @@ def enable_image(call: Call) -> dict[str, Any]:
 
 @answers("ec2", "EnableImageDeprecation")
 def enable_image_deprecation(call: Call) -> dict[str, Any]:
-    """From this minute on and at most ten years ahead; seconds are cut off.
+    """From the current minute on, and at most ten years ahead. Seconds are truncated.
 
-    AWS documents that it rounds to the nearest minute; that it accepts the present
-    minute is not verified.
+    AWS documents that it rounds to the nearest minute. It is not verified that it accepts the
+    current minute.
     """
     image = own_image(call)
     present = datetime.now(UTC).replace(second=0, microsecond=0)
@@ -106,14 +106,14 @@ def enable_image_deprecation(call: Call) -> dict[str, Any]:
 
 @answers("ec2", "DisableImageDeprecation")
 def disable_image_deprecation(call: Call) -> dict[str, Any]:
-    """Take the deprecation back."""
+    """Remove the deprecation."""
     own_image(call).deprecation_time = None
     return _DONE
 
 
 @answers("ec2", "EnableImageDeregistrationProtection")
 def enable_protection(call: Call) -> dict[str, Any]:
-    """Protection, with a cooldown if asked for."""
+    """Enable protection, with a cooldown if requested."""
     image = own_image(call)
     cooldown = "with" if call.params.get("WithCooldown") else "without"
     image.protected = f"enabled-{cooldown}-cooldown"
@@ -122,7 +122,7 @@ def enable_protection(call: Call) -> dict[str, Any]:
 
 @answers("ec2", "DisableImageDeregistrationProtection")
 def disable_protection(call: Call) -> dict[str, Any]:
-    """With a cooldown the protection lasts another 24 hours."""
+    """With a cooldown, the protection lasts another 24 hours."""
     image = own_image(call)
     if image.protected == "enabled-with-cooldown":
         until = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=24)

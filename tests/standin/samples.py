@@ -1,4 +1,4 @@
-"""Short ways to write fleets and calls in the tests of this directory."""
+"""Helpers for fleets and calls in the tests of this directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The application: finds out what is asked and who answers it."""
+"""The application: parses requests, and passes them to their actions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 import time
 import traceback
 
-# These register their answers when they are imported.
+# Importing these modules registers their actions.
 import batch  # noqa: F401
 import capacity  # noqa: F401
 import deleting  # noqa: F401
@@ -34,10 +34,10 @@ _SCOPE = re.compile(r"Credential=[^/]*/[0-9]*/([^/]*)/([^/]*)/aws4_request")
 
 
 class Application:
-    """One account behind one port.
+    """One account on one port.
 
-    A single lock serialises everything that looks at the account: moto is not
-    thread-safe, and a test that fails should fail the same way again.
+    A single lock serializes all access to the account: moto is not thread-safe, and failing tests
+    should be reproducible.
     """
 
     def __init__(self, world: World, default_account: str) -> None:
@@ -53,7 +53,7 @@ class Application:
         app = _APP.search(request.headers.get("user-agent", ""))
         logged = Logged(call, time.monotonic(), app.group(1) if app else "")
         state = self._state
-        # On the way here; a call that waits for nothing but this does not hold up others.
+        # Network latency. A call that only waits for this does not delay others.
         if state.switches.latency_seconds:
             time.sleep(state.switches.latency_seconds)
         action = f"{call.service}:{call.action}"
@@ -81,12 +81,12 @@ class Application:
         except AwsError as error:
             return _failed(logged, error)
         except Exception as error:  # noqa: BLE001
-            # A slip of ours.  Status 400, so that no SDK hides it by retrying.
+            # An error in this program. With status 400, no SDK hides it by retrying.
             traceback.print_exc()
             return _failed(logged, AwsError("StandInFailure", repr(error)))
 
     def _ours(self, incoming: Incoming) -> HttpResponse | None:
-        """The answer if the action is ours, None if it is moto's."""
+        """The response if the action is ours, None if it is moto's."""
         service, action = incoming.service, incoming.action
         answer = ACTIONS.get((service, action))
         if answer is None:
@@ -122,9 +122,9 @@ def _failed(logged: Logged, error: AwsError) -> HttpResponse:
 
 
 def _addressed(request: HttpRequest) -> Incoming:
-    """What a request asks of whom.
+    """The service and the action of a request.
 
-    Service and Region come from the signature's scope, which any access key has.
+    Service and Region are from the scope of the signature, which any access key has.
     """
     scope = _SCOPE.search(request.headers.get("authorization", ""))
     region, service = scope.groups() if scope else (DEFAULT_REGION, "unknown")

@@ -1,4 +1,4 @@
-"""ModifyImageAttribute: whom an image is shared with, and its description."""
+"""ModifyImageAttribute: the launch permissions and the description of an image."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OLDER = {
     "OrganizationArns": "OrganizationArn",
     "OrganizationalUnitArns": "OrganizationalUnitArn",
 }
-"""The lists of the API's older spelling, with what they are in the newer one."""
+"""The lists in the API's older format, with their meaning in the newer one."""
 _SHAPES = {
     "UserId": "[0-9]{12}",
     "Group": "all",
@@ -26,7 +26,7 @@ _SHAPES = {
 
 @answers("ec2", "ModifyImageAttribute")
 def modify_image_attribute(call: Call) -> dict[str, Any]:
-    """Launch permissions, in both spellings of the API, and the description."""
+    """Launch permissions, in both formats of the API, and the description."""
     image = own_image(call)
     change = call.params.get("LaunchPermission", {})
     adds, removes = list(change.get("Add", [])), list(change.get("Remove", []))
@@ -36,7 +36,7 @@ def modify_image_attribute(call: Call) -> dict[str, Any]:
     for permission in adds + removes:
         _check(permission)
     if adds and image.state == "disabled":
-        # Documented is that it cannot be shared; the code is not verified.
+        # It is documented that it cannot be shared. The code is not verified.
         raise unavailable(image.image_id)
     if "Description" in call.params:
         image.description = call.params["Description"].get("Value", "")
@@ -48,7 +48,7 @@ def modify_image_attribute(call: Call) -> dict[str, Any]:
 
 
 def _check(permission: dict[str, str]) -> None:
-    """One holder, in the form of its kind."""
+    """One permission, in the format of its kind."""
     for kind, holder in permission.items():
         if not re.fullmatch(_SHAPES[kind], holder):
             text = f'Invalid attribute item value "{holder}" for {kind} item type.'

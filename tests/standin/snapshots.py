@@ -1,4 +1,4 @@
-"""Snapshots: listing them, who may use them, which are locked."""
+"""Snapshots: listing them, their volume permissions, and locks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FILTERS: dict[str, Values] = {
 
 @answers("ec2", "DescribeSnapshots")
 def describe_snapshots(call: Call) -> dict[str, Any]:
-    """Snapshots by id, owner and filter; one unknown id fails the call."""
+    """Snapshots by id, owner and filter. One unknown id fails the call."""
     not_both(call, "SnapshotIds", _PAGING)
     if ids := call.params.get("SnapshotIds"):
         snapshots = [
@@ -43,7 +43,7 @@ def describe_snapshots(call: Call) -> dict[str, Any]:
 
 
 def described(snapshot: Snapshot) -> dict[str, Any]:
-    """A snapshot as DescribeSnapshots shows it."""
+    """A snapshot in the format of DescribeSnapshots."""
     return {
         "SnapshotId": snapshot.snapshot_id,
         "VolumeId": snapshot.volume_id,
@@ -62,7 +62,7 @@ def described(snapshot: Snapshot) -> dict[str, Any]:
 
 @answers("ec2", "DescribeLockedSnapshots")
 def describe_locked_snapshots(call: Call) -> dict[str, Any]:
-    """The account's own snapshots that are locked."""
+    """The account's own locked snapshots."""
     held = call.region.snapshots
     wanted = dict.fromkeys(call.params.get("SnapshotIds") or held)
     snapshots = [known_snapshot(call.region, snapshot_id) for snapshot_id in wanted]
@@ -84,7 +84,7 @@ def describe_locked_snapshots(call: Call) -> dict[str, Any]:
 
 @answers("ec2", "DescribeSnapshotAttribute")
 def describe_snapshot_attribute(call: Call) -> dict[str, Any]:
-    """Who may make volumes from a snapshot; only its owner may ask."""
+    """The volume permissions of a snapshot, which only its owner may read."""
     snapshot = own_snapshot(call)
     attribute = call.params.get("Attribute")
     if attribute != "createVolumePermission":
@@ -100,7 +100,7 @@ def describe_snapshot_attribute(call: Call) -> dict[str, Any]:
 
 @answers("ec2", "ModifySnapshotAttribute")
 def modify_snapshot_attribute(call: Call) -> dict[str, Any]:
-    """Share a snapshot, or share it no more; in the newer spelling of the API only."""
+    """Add or remove volume permissions, only in the newer format of the API."""
     snapshot = own_snapshot(call)
     change = call.params.get("CreateVolumePermission", {})
     changes = [(one, True) for one in change.get("Add", [])]
@@ -121,7 +121,7 @@ def modify_snapshot_attribute(call: Call) -> dict[str, Any]:
 
 
 def own_snapshot(call: Call) -> Snapshot:
-    """The snapshot that the call names; an error unless it is there and ours."""
+    """The snapshot in the call. Fails unless it exists and is ours."""
     snapshot = known_snapshot(call.region, call.params.get("SnapshotId", ""))
     if snapshot.owner_id != call.world.account:
         text = f"Not authorized for snapshot:{snapshot.snapshot_id}"
@@ -130,13 +130,13 @@ def own_snapshot(call: Call) -> Snapshot:
 
 
 def known_snapshot(region: Region, snapshot_id: str) -> Snapshot:
-    """The snapshot of this id; an error unless it is there."""
+    """The snapshot with this id. Fails unless it exists."""
     if snapshot_id not in region.snapshots:
         raise no_such_snapshot(snapshot_id)
     return region.snapshots[snapshot_id]
 
 
 def no_such_snapshot(snapshot_id: str) -> AwsError:
-    """The error for an id that is not there, or not any more."""
+    """The error for an id that does not exist, or no longer exists."""
     text = f"The snapshot '{snapshot_id}' does not exist."
     return AwsError("InvalidSnapshot.NotFound", text)

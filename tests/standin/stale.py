@@ -1,7 +1,7 @@
-"""The account as it was: what listings show while the `stale_seconds` switch lasts.
+"""A former state of the account, which listings show during the `stale_seconds` switch.
 
-AWS's listings lag behind.  Whoever plans by them must look again, by id, before
-they change anything; this switch shows whether they do.
+AWS's listings are delayed. A program that plans with them must read resources again by id before it
+changes anything. This switch shows whether it does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ T = TypeVar("T", Image, Snapshot)
 
 
 class Stale:
-    """A copy of the account, and for how long listings answer from it."""
+    """A copy of the account, and how long listings show it."""
 
     def __init__(self, world: World, seconds: float) -> None:
         self._until = time.monotonic() + seconds
@@ -26,15 +26,15 @@ class Stale:
         }
 
     def region(self, name: str) -> Region | None:
-        """The Region as it was; None once the time is over."""
+        """The former state of the Region; None after the time is over."""
         if time.monotonic() > self._until:
             return None
-        # One that nobody had asked for at that time was empty.
+        # A Region that nobody had used at that time was empty.
         return self._regions.setdefault(name, Region(name))
 
 
 def _copy(world: World, region: Region) -> Region:
-    """What changes in place is copied, what is only ever replaced is shared."""
+    """Values that are changed in place are copied. Values that are only replaced are shared."""
     twin = Region(region.name)
     for image in region.images.values():
         twin.put_image(_twin_of(image))

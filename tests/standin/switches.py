@@ -1,6 +1,6 @@
-"""Switches: what goes wrong on purpose, set over `POST /_standin/switches`.
+"""Switches: injected faults, set with `POST /_standin/switches`.
 
-All of them are deterministic, so that a failing test fails again.
+All are deterministic, so that failing tests are reproducible.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ RETURN_CODES = (
 
 
 class BadSwitches(Exception):
-    """The switches as sent make no sense; the argument lists all reasons."""
+    """The switches are invalid. The argument contains all reasons."""
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ class Failure:
 
 @dataclass(slots=True)
 class Bucket:
-    """EC2's throttle of one action: calls in store, and how fast they return."""
+    """EC2's throttling of one action: the current number of tokens, and the refill rate."""
 
     capacity: float
     per_second: float
@@ -65,10 +65,10 @@ class Bucket:
     _lock: Lock = field(default_factory=Lock)
 
     def take(self) -> bool:
-        """Take one call out of the store, if there is one.
+        """Take one token, if there is one.
 
-        Under a lock of its own, which is held for a moment only: a call that is
-        to be refused must not wait until the account has time for it.
+        This has a separate lock that is held only briefly: a throttled call must not wait for the
+        account.
         """
         with self._lock:
             now = time.monotonic()
@@ -82,7 +82,7 @@ class Bucket:
 
 @dataclass(slots=True)
 class Race:
-    """How often DeleteSnapshot still finds the image it has just lost."""
+    """How often DeleteSnapshot still finds the deregistered image."""
 
     every: int = 0
     first: int = 0
@@ -90,7 +90,7 @@ class Race:
 
 
 class Switches:
-    """The present switches; the counting ones count down here."""
+    """The current switches. Counters in them are decremented here."""
 
     def __init__(self, raw: dict[str, Any]) -> None:
         errors = [f"unknown switch {name!r}" for name in sorted(raw.keys() - KNOWN)]
@@ -134,9 +134,9 @@ class Switches:
         return (service, action) in self._deny
 
     def refusal(self, call: Incoming, account: str) -> AwsError | None:
-        """The error for a caller who may not do this, or not so often.
+        """The error for a caller without permission, or with too many calls.
 
-        Safe to ask from many threads at once, unlike everything below.
+        Unlike everything below, this can be called from many threads at once.
         """
         service, action = call.service, call.action
         if self.denies(service, action):
@@ -147,7 +147,7 @@ class Switches:
         return None
 
     def check(self, call: Incoming) -> None:
-        """Raise the error that the switches hold for this call, if any."""
+        """Raise the injected error for this call, if there is one."""
         service, action = call.service, call.action
         for failure in self._fail.get((service, action), []):
             if failure.times == 0:
@@ -159,17 +159,17 @@ class Switches:
             raise AwsError(failure.code, failure.message, failure.status)
 
     def rejects_event(self) -> bool:
-        """Whether the next entry on the event bus is not taken."""
+        """Whether the event bus rejects the next entry."""
         self._reject_events -= 1
         return self._reject_events >= 0
 
     def check_page(self, service: str, action: str, number: int) -> None:
-        """Raise if this page of a listing is to fail; it fails every time."""
+        """Raise if this page of a listing is set to fail. It fails every time."""
         if self._fail_page.get((service, action)) == number:
             raise _internal_error()
 
     def check_answer(self, service: str, action: str) -> None:
-        """Raise if the answer to a call that took effect is to be lost."""
+        """Raise if the response to a call that took effect is set to be lost."""
         left = self._lost.get((service, action), 0)
         if left > 0:
             self._lost[service, action] = left - 1
@@ -181,7 +181,7 @@ def _internal_error() -> AwsError:
 
 
 def _throttled(service: str) -> AwsError:
-    """What the REST services say here is not verified."""
+    """The error of the REST services is not verified."""
     if service in wire.REST_SERVICES:
         return AwsError("ThrottlingException", "Rate exceeded", 429)
     return AwsError("RequestLimitExceeded", "Request limit exceeded.", 503)

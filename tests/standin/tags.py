@@ -1,4 +1,4 @@
-"""Tags, with EC2's limits: a call succeeds as a whole or changes nothing."""
+"""Tags with EC2's limits. A call succeeds completely or changes nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONGEST_VALUE = 256
 
 @answers("ec2", "CreateTags")
 def create_tags(call: Call) -> dict[str, Any]:
-    """Set tags on up to 1000 resources."""
+    """Set tags on up to 1,000 resources."""
     targets = _targets(call)
     wanted = call.params.get("Tags", [])
     if not wanted:
@@ -31,7 +31,7 @@ def create_tags(call: Call) -> dict[str, Any]:
             text = f"Tag value exceeds the maximum length of {LONGEST_VALUE} characters"
             raise AwsError("InvalidParameterValue", text)
     for target in targets:
-        # Tags that AWS itself sets do not count.
+        # Tags that AWS sets do not count.
         after = sum(not key.startswith("aws:") for key in target.keys() | tags.keys())
         if after > MOST_TAGS:
             text = f"More than {MOST_TAGS} tags specified"
@@ -43,7 +43,7 @@ def create_tags(call: Call) -> dict[str, Any]:
 
 @answers("ec2", "DeleteTags")
 def delete_tags(call: Call) -> dict[str, Any]:
-    """Without tags all go; a tag with a value goes only if the value is that."""
+    """Without tags, all are deleted. A tag with a value is deleted only if the value matches."""
     targets = _targets(call)
     wanted = call.params.get("Tags", [])
     for tag in wanted:
@@ -60,12 +60,12 @@ def delete_tags(call: Call) -> dict[str, Any]:
 
 
 def _targets(call: Call) -> list[dict[str, str]]:
-    """The tags of all resources of the call, to be changed in place."""
+    """The tags of all resources in the call, which are changed in place."""
     ids = list(dict.fromkeys(call.params.get("Resources", [])))
     if not ids:
         raise _missing("ResourceId")
     if len(ids) > MOST_RESOURCES:
-        # The limit is documented, the code for passing it is not.
+        # The limit is documented, the code is not.
         text = f"At most {MOST_RESOURCES} resources can be tagged in one call"
         raise AwsError("InvalidParameterValue", text)
     if not any(one.startswith(("ami-", "snap-", "i-")) for one in ids):
@@ -74,7 +74,7 @@ def _targets(call: Call) -> list[dict[str, str]]:
 
 
 def _tags_of(region: Region, resource_id: str) -> dict[str, str]:
-    """The tags of a resource, be it in the account or in the Recycle Bin."""
+    """The tags of a resource in the account or in the Recycle Bin."""
     found: Any = None
     match resource_id.partition("-")[0]:
         case "ami":
@@ -123,7 +123,7 @@ _FILTERS: dict[str, Values] = {
 def describe_tags(call: Call) -> dict[str, Any]:
     """All tags of images, snapshots and instances, one by one.
 
-    Those of what is in the Recycle Bin too, as its console shows them.
+    Includes resources in the Recycle Bin, like its console.
     """
     every = [
         {"ResourceId": one, "ResourceType": kind, "Key": key, "Value": value}

@@ -1,4 +1,4 @@
-"""What starts instances by itself: EC2 and spot fleets, spot requests, AWS Batch."""
+"""Launch sources: EC2 fleets, Spot fleets, Spot requests, AWS Batch."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_compute_environments_come_a_hundred_at_a_time(standin, fails):
     fails("ClientException", describe, nextToken="abc")
 
 
-# The services that speak JSON, and the switches
+# The JSON services, and the switches
 
 
 def test_calls_of_the_json_services_are_logged(standin, fails):

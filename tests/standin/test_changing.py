@@ -1,4 +1,4 @@
-"""What the stand-in does for those who change the account."""
+"""Calls of the stand-in that change the account."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def tagged(kind, **tags):
     return {"ResourceType": kind, "Tags": pairs}
 
 
-# Making images
+# Creating images
 
 
 def test_register_image_keeps_the_devices_as_given(standin, fails):
@@ -322,7 +322,7 @@ def test_one_missing_resource_fails_the_whole_call(standin, fails, code, missing
     assert standin.fleet()["images"][0]["tags"] == {"a": "1"}
 
 
-# The rest of an image's life
+# Other states of an image
 
 
 def test_disabling_takes_the_launch_permissions_for_good(standin, fails):

@@ -1,4 +1,4 @@
-"""The fleet file in full: what stands in for nothing, and what is refused."""
+"""The complete fleet file: defaults, and invalid values."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_everything_is_filled_in(standin):
     assert {section: got[section] for section in FILLED} == FILLED
     [held] = got["recycled_images"]
     expected = got["images"][0] | {"image_id": ami(2), "name": ami(2)}
-    # What an image in the bin names is not made: it may be gone.
+    # Snapshots of an image in the bin are not created, because they may be deleted.
     assert held["image"] == expected | {"snapshots": [snap(8)]}
     assert (held["entered_at"], held["leaves_at"]) == (AGO, LATER)
     [version] = got["launch_templates"][0]["versions"]

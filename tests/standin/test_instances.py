@@ -1,4 +1,4 @@
-"""Instances with what protects them, and the event bus."""
+"""Instances with their protections, and the event bus."""
 
 from __future__ import annotations
 

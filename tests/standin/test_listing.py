@@ -1,4 +1,4 @@
-"""What the stand-in answers to those who only look."""
+"""Reading calls of the stand-in."""
 
 from __future__ import annotations
 
@@ -356,7 +356,7 @@ def test_the_services_that_are_motos(standin, fails):
     found = [(one["Name"], one["Value"], one["Version"]) for one in got["Parameters"]]
     assert sorted(found) == [("/p/1", "a", 1), ("/p/2", "c", 2)]
     assert got["InvalidParameters"] == ["/p/3"]
-    # Twice, because moto's own reset once forgot what to reset.
+    # Twice, because moto's own reset once failed the second time.
     for value in ("a", "b"):
         standin.load(ssm_parameters=[{"name": "/p", "value": value}])
         assert standin.ssm.get_parameter(Name="/p")["Parameter"]["Value"] == value

@@ -1,4 +1,4 @@
-"""What the adapter takes for lists in a response, compared with the service models."""
+"""The lists in responses that the adapter expects, compared with the service models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ READING = ("Describe", "Get", "List")
 
 
 def strings(name: str) -> set[str]:
-    """The strings of a Rust constant."""
+    """The strings in a Rust constant."""
     return set(
         re.findall(
             r'"([^"]+)"', re.search(rf"const {name}\b.*?\];", CHECK, re.DOTALL)[0]
@@ -26,7 +26,7 @@ def strings(name: str) -> set[str]:
 
 @cache
 def outputs() -> list[tuple[str, str, Shape]]:
-    """Service, call and output of every call in XML that the adapter reads with."""
+    """Service, call and output of every XML call with which the adapter reads."""
     table = (ADAPTER / "api_call.rs").read_text()
     table = table[table.index("api_calls! {") :]
     session = botocore.session.get_session()
@@ -44,7 +44,7 @@ def outputs() -> list[tuple[str, str, Shape]]:
 def members(
     shape: Shape, path: str = "", depth: int = 0
 ) -> Iterator[tuple[str, Shape]]:
-    """Every member of the shape, by the path of its names on the wire."""
+    """All members of the shape, by the path of their names in the XML."""
     if depth > 12 or shape.type_name not in ("structure", "list"):
         return
     if shape.type_name == "list":
@@ -79,7 +79,7 @@ def test_what_is_taken_for_a_list_is_one_and_every_first_list_is() -> None:
             ):
                 assert member.type_name == "list", f"{call}{path}"
                 seen.add(listed)
-            # What a call is made for is the list in its output itself.
+            # The list in the output itself.
             is_first = path.count("/") == 1 and member.type_name == "list"
             if is_first and not call.endswith("Attribute"):
                 assert listed, f"{call}{path} is not among LISTS"

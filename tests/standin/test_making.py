@@ -1,4 +1,4 @@
-"""Snapshots of volumes, launch templates, rules of the Recycle Bin: made and deleted."""
+"""Creating and deleting snapshots of volumes, launch templates and Recycle Bin rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Recycle Bin: its rules, what goes in, what is in it, and the way back."""
+"""The Recycle Bin: its rules, moving resources to it, listing it, restoring from it."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def moment(text):
 
 
 def in_bin(standin):
-    """The ids in both halves of the bin."""
+    """The ids of images and snapshots in the bin."""
     images = standin.ec2.list_images_in_recycle_bin()["Images"]
     snapshots = standin.ec2.list_snapshots_in_recycle_bin()["Snapshots"]
     return named(images) + named(snapshots, "SnapshotId")
 
 
-# What goes in
+# Moving resources to the bin
 
 
 def test_an_image_goes_in_as_it_is_and_loses_its_sharing(standin):
@@ -117,7 +117,7 @@ def test_what_a_rule_covers(standin, tags, rules, days):
     assert kept == ([] if days is None else [timedelta(days=days)])
 
 
-# What is in it is gone for everything else
+# A resource in the bin does not exist for other calls
 
 
 def test_what_is_in_the_bin_is_gone(standin, fails):
@@ -136,7 +136,7 @@ def test_what_is_in_the_bin_is_gone(standin, fails):
     fails("InvalidSnapshot.NotFound", ec2.delete_snapshot, SnapshotId=snap(2))
     listed = ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"]
     assert named(listed, "SnapshotId") == [snap(1)]
-    # An image in the bin does not hold its snapshots.
+    # An image in the bin does not use its snapshots.
     ec2.delete_snapshot(SnapshotId=snap(1))
     standin.switch(forget_deregistered=True)
     fails("InvalidAMIID.NotFound", ec2.deregister_image, ImageId=ami(1))
@@ -223,7 +223,7 @@ def test_tags_of_what_is_in_the_bin(standin, fails):
     assert fleet["recycled_snapshots"][0]["snapshot"]["tags"] == {"new": "2"}
 
 
-# The way back
+# Restoring
 
 
 def test_an_image_comes_back_as_it_was_but_shared_with_nobody(standin, fails):
@@ -269,7 +269,7 @@ def test_an_image_needs_its_snapshots_to_come_back(standin, fails):
     assert in_bin(standin) == []
     fails("InvalidAMIID.NotFound", restore, ImageId=ami(3))
     fails("InvalidAMIID.NotFound", restore, ImageId=ami(7))
-    # And once more, as often as one likes.
+    # It can be repeated any number of times.
     ec2.deregister_image(ImageId=ami(1))
     restore(ImageId=ami(1))
 
@@ -302,7 +302,7 @@ def test_an_instance_of_an_image_in_the_bin_can_be_imaged(standin):
     assert len(got["BlockDeviceMappings"]) == 2
 
 
-# The rules themselves
+# Rules
 
 
 def test_rules_are_listed_by_kind_without_tags_and_status(standin, fails):
@@ -376,7 +376,7 @@ def test_the_two_rules_that_nobody_has_to_write(standin):
     ]
     standin.load()
     assert standin.fleet()["retention_rules"] == usual
-    # A patch that does not speak of them leaves them alone.
+    # A patch without them does not change them.
     standin.load(retention_rules=[rule("a")])
     standin.control("PATCH", "fleet", {"images": [image(1)]})
     assert [one["rule_id"] for one in standin.fleet()["retention_rules"]] == ["a"]

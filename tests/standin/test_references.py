@@ -1,4 +1,4 @@
-"""What else can hold an image, as the stand-in tells it."""
+"""Other references to images in the stand-in."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def option(kind, **values):
 
 @pytest.fixture
 def references(standin):
-    """Asks for references; answers the last part of each holder's ARN, sorted."""
+    """Requests references. Returns the last part of each ARN, sorted."""
 
     def ask(*numbers, **params):
         image_ids = [ami(number) for number in numbers]
@@ -160,7 +160,7 @@ def test_instances_refer_to_images_in_every_state(standin, references):
     assert references(1, **option("ec2:Instance")) == every
     chosen = option("ec2:Instance", state_name=["running", "stopped"])
     assert references(1, **chosen) == [every[0], every[2]]
-    # One that is given another image is not found by the old one any more.
+    # If its image is replaced, the old image no longer finds it.
     change = {"instances": [instance(0, 2), instance(9, 1)]}
     standin.control("PATCH", "fleet", change)
     assert references(1, **EVERY) == [every[1], every[2], f"instance/{inst(9)}"]
@@ -168,7 +168,7 @@ def test_instances_refer_to_images_in_every_state(standin, references):
 
 
 def test_templates_refer_to_images_in_their_newest_versions(standin, references):
-    # The first version is the eleventh from the newest, one beyond the default.
+    # The first version is the eleventh newest, one beyond the default.
     standin.load(launch_templates=[template(1, ami(2), *[ami(3)] * 10)])
     holder, kind = [f"launch-template/{lt(1)}"], "ec2:LaunchTemplate"
     assert references(2, **EVERY) == []

@@ -1,4 +1,4 @@
-"""The port itself: connections that stay open, many callers, and the throttle."""
+"""The server: persistent connections, concurrent callers, and throttling."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ def test_a_connection_stays_open(standin, address):
     for _ in range(3):
         status, body = ask(connection)
         assert (status, ami(1).encode() in body) == (200, True)
-        # HTTPConnection opens another one by itself when the server closes.
+        # HTTPConnection automatically opens another connection if the server closes one.
         assert connection.sock.getsockname()[1] == own_port
-    # Errors, moto's answers and the control endpoint are no reason to close.
+    # Errors, moto's responses and the control endpoint do not close it.
     assert ask(connection, "Action=DeregisterImage&ImageId=ami-00000007")[0] == 400
     assert ask(connection, "Action=DescribeVpcs&Version=2016-11-15")[0] == 200
     connection.request("GET", "/_standin/calls")
@@ -132,11 +132,11 @@ def test_a_body_may_wait_for_permission(standin, address):
     assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK")
 
 
-# The throttle
+# Throttling
 
 
 def due(capacity, per_second, times):
-    """How many calls, made at these times, such a bucket has to let through."""
+    """How many calls at these times such a bucket must allow."""
     level, last, granted = capacity, times[0], 0
     for at in times:
         level, last = min(capacity, level + (at - last) * per_second), at
@@ -149,7 +149,7 @@ def due(capacity, per_second, times):
     ("capacity", "per_second"), [(1, 40), (50, 20), (20, 120), (30, 0)]
 )
 def test_a_bucket_is_exact_whoever_asks(standin, address, capacity, per_second):
-    """Ten callers get what the bucket holds, none less and none more."""
+    """Ten callers together get exactly the tokens in the bucket."""
     standin.load(images=[image(1)])
     bucket = {"capacity": capacity, "per_second": per_second}
     standin.switch(buckets={"DescribeImages": bucket})
@@ -169,18 +169,18 @@ def test_a_bucket_is_exact_whoever_asks(standin, address, capacity, per_second):
     assert granted <= capacity + per_second * seconds
     log = standin.control("GET", "calls?log=1")
     assert len(log) == granted + refused
-    # By the server's own clock, so that a slow machine is no excuse.
+    # By the server's own clock, so that a slow computer makes no difference.
     times = sorted(one["at"] for one in log)
     assert granted == pytest.approx(due(capacity, per_second, times), abs=3)
     if granted > 120:
-        # Nobody goes away empty, and nobody takes it all.
+        # Every caller gets some tokens, and none gets all.
         shares = [one for one, _ in each]
         assert min(shares) > 0
         assert max(shares) < granted / 10 * 4
 
 
 def test_a_bucket_counts_right_under_many_threads():
-    """Over the wire the server's other work hides a race; here nothing does."""
+    """Over HTTP, the server's other work hides a race condition. Here nothing does."""
     bucket = Bucket(20_000, 0, 20_000, time.monotonic())
 
     def take_all(_):
@@ -220,7 +220,7 @@ def test_a_refused_call_does_not_wait_for_the_account(standin, address):
             status, _ = ask(connection, "Action=DescribeTags&Version=2016-11-15")
             assert status == 503
             refused += 1
-    # One that waited would be there once or twice at most.
+    # A waiting call would be in it at most once or twice.
     assert refused > 5
     connection.close()
 
@@ -240,7 +240,7 @@ def test_latency_delays_every_call_and_no_call_delays_another(standin, address):
         statuses = [status for status, _ in pool.map(ask, connections)]
     took = time.perf_counter() - began
     assert statuses == [200] * 8
-    # One after the other they would take eight times as long.
+    # In sequence they would take eight times as long.
     assert LATENCY <= took < 4 * LATENCY
     for status in (200, 503):
         began = time.perf_counter()
@@ -299,7 +299,7 @@ ABOUT_ONE = (
 
 
 def times(standin, connection, count):
-    """How long each of these calls takes in an account of so many images."""
+    """The duration of each of these calls in an account with this many images."""
     standin.load(
         images=[image(n, n, tags={"n": str(n)}) for n in range(count)],
         instances=[instance(n, n) for n in range(count)],
@@ -320,7 +320,7 @@ def times(standin, connection, count):
 
 
 def test_a_call_about_one_image_does_not_look_at_all(standin, address):
-    """It takes as long in a large account as in a small one, more or less."""
+    """The duration is about the same in a large and a small account."""
     connection = HTTPConnection(*address)
     small, large = (times(standin, connection, count) for count in (400, 8000))
     connection.close()

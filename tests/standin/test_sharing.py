@@ -1,4 +1,4 @@
-"""Whom images and snapshots are shared with, and which snapshots are locked."""
+"""Launch permissions of images, volume permissions of snapshots, and locked snapshots."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_disabling_and_enabling_twice_is_done_twice(standin):
     standin.load(images=[image(1, **EVERYBODY), image(2, state="failed")])
     for _ in range(2):
         standin.ec2.enable_image(ImageId=ami(1))
-    # Nothing was disabled, so that nothing was taken away.
+    # Nothing was disabled, so no permission was removed.
     assert permissions(standin) == ON_WIRE
     for _ in range(2):
         standin.ec2.disable_image(ImageId=ami(1))

@@ -1,4 +1,4 @@
-"""Listings that lag behind, while calls about one thing see it as it is."""
+"""Delayed listings, while reads of one resource show its current state."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def references(standin):
 
 
 def listings(standin):
-    """What every listing that lags behind says, by name."""
+    """The result of every delayed listing, by name."""
     ec2, scaling = standin.ec2, standin.autoscaling
     instances = ec2.describe_instances()["Reservations"]
     versions = ec2.describe_launch_template_versions(Versions=DEFAULTS)
@@ -86,7 +86,7 @@ def listings(standin):
 
 
 def change(standin):
-    """What somebody else does meanwhile."""
+    """Changes by somebody else in the meantime."""
     assert standin.control("PATCH", "fleet", CHANGE) == {}
     ec2 = standin.ec2
     tag = [{"Key": "b", "Value": "2"}]
@@ -145,7 +145,7 @@ def test_whoever_names_ids_sees_the_present(standin, fails):
     assert len(groups(AutoScalingGroupNames=["new"])["AutoScalingGroups"]) == 1
     standin.rbin.get_rule(Identifier="images")
     assert standin.ssm.get_parameter(Name="/golden")["Parameter"]["Value"] == ami(2)
-    # What is in the Recycle Bin is no listing of the account.
+    # Listings do not contain resources in the Recycle Bin.
     assert named(ec2.list_images_in_recycle_bin()["Images"]) == [ami(2)]
     assert standin.image_ids() == [ami(1), ami(3)]
 

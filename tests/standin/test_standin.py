@@ -153,7 +153,7 @@ def test_a_fleet_comes_back_complete(standin):
     first, second = got["images"]
     assert FULL["images"][0].items() <= first.items()
     assert (first["owner_id"], second["owner_id"]) == ("210987654321", OTHER)
-    # Snapshots that nobody listed come with their image, but not with others'.
+    # Snapshots that are not listed are created with their image, but not for images of others.
     assert [
         (one["snapshot_id"], one["size_gib"], one["started_at"])
         for one in got["snapshots"]

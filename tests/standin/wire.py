@@ -1,8 +1,8 @@
-"""The EC2 and query protocols, both ways, from botocore's service models.
+"""The EC2 and query protocols in both directions, using botocore's service models.
 
-Requests: form fields such as `Filter.1.Value.2` become nested dicts and lists.
-Answers: dicts become XML.  Only what this account needs is here: no blobs and
-no maps.  Timestamps are strings already, see `world.py`.
+Requests: form fields such as `Filter.1.Value.2` become nested dicts and lists. Responses: dicts
+become XML. Only what this account needs is supported: no blobs and no maps. Timestamps are strings
+already, see `world.py`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def form_of(body: bytes) -> dict[str, str]:
 
 
 def has_action(service: str, action: str) -> bool:
-    """Whether AWS has this action at all; catches misspelt switches."""
+    """Whether AWS has this action. Detects misspelled switches."""
     try:
         return action in codec(service).model.operation_names
     except UnknownServiceError:
@@ -45,7 +45,7 @@ def has_action(service: str, action: str) -> bool:
 
 @cache
 def codec(service: str) -> Codec | RestJson:
-    """The codec of a service, by its signing name; loaded once."""
+    """The codec of a service by its signing name, loaded once."""
     raw = Loader().load_service_model(service, "service-2")
     model = ServiceModel(raw, service)
     if model.metadata["protocol"] in ("rest-json", "json"):
@@ -54,7 +54,7 @@ def codec(service: str) -> Codec | RestJson:
 
 
 class Codec:
-    """Reads the requests and writes the answers of one service."""
+    """Parses the requests and writes the responses of one service."""
 
     content_type = "text/xml;charset=UTF-8"
 
@@ -64,7 +64,7 @@ class Codec:
         self._writers: dict[str, dict[str, tuple[str, Writer]]] = {}
 
     def read(self, call: Incoming) -> dict[str, Any]:
-        """The parameters of a query request, spelled as in boto3."""
+        """The parameters of a query request, with boto3's names."""
         shape = self.model.operation_model(call.action).input_shape
         return {} if shape is None else self._read(shape, _tree(call.form))
 
@@ -102,7 +102,7 @@ class Codec:
         return name[0].upper() + name[1:]
 
     def write(self, action: str, answer: dict[str, Any]) -> bytes:
-        """The XML of a successful answer."""
+        """The XML of a successful response."""
         shape = self.model.operation_model(action).output_shape
         namespace = self.model.metadata["xmlNamespace"]
         request_id = uuid4()
@@ -132,7 +132,7 @@ class Codec:
                 for member, inner in shape.members.items()
             }
         for member, value in values.items():
-            # A member that the model does not know is a slip of ours: let it fail.
+            # A member that is not in the model is an error in this program, so it fails.
             tag, write = members[member]
             if value is not None:
                 write(out, tag, value)
@@ -185,9 +185,9 @@ def _tree(form: dict[str, str]) -> dict[str, Any]:
 
 
 def write_error(service: str, error: AwsError) -> tuple[bytes, str]:
-    """The body and content type of an error, as this service words errors.
+    """The body and content type of an error, in the format of this service.
 
-    JSON services have the code in a header or in the body; SDKs read both.
+    JSON services have the code in a header or in the body. SDKs read both.
     """
     if service in JSON_SERVICES:
         body = json.dumps({"__type": error.code, "message": error.message})

@@ -1,8 +1,8 @@
-"""The account: images, snapshots, instances and what refers to images.
+"""The account: images, snapshots, instances and references to images.
 
-Field names are those of the fleet file.  Times are strings in UTC, with
-milliseconds only where they were given, and go on the wire as they are here,
-except that most of EC2's wire times carry `.000`: see `with_millis`.
+The fields have the names of the fleet file. Times are strings in UTC, with milliseconds only if the
+fleet file has them. They are returned unchanged, except that most times in EC2 responses contain
+`.000`: see `with_millis`.
 """
 
 from __future__ import annotations
@@ -19,42 +19,42 @@ DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "eu-central-1"
 DEFAULT_SIZE_GIB = 8
 ALIAS = "resolve:ssm:"
-"""What an image is named with that stands in a parameter."""
+"""The image field for an image in a parameter."""
 NO_VOLUME = "vol-ffffffff"
-"""The volume of a snapshot that was not made from one, such as a copy."""
+"""The volume of a snapshot without one, for example of a copy."""
 
 
 def timestamp(moment: datetime) -> str:
-    """A moment as the fleet file writes it."""
+    """A time in the format of the fleet file."""
     moment = moment.astimezone(UTC)
     millis = f".{moment.microsecond // 1000:03}" if moment.microsecond else ""
     return f"{moment:%Y-%m-%dT%H:%M:%S}{millis}Z"
 
 
 def now() -> str:
-    """The present second."""
+    """The current second."""
     return timestamp(datetime.now(UTC).replace(microsecond=0))
 
 
 def with_millis(at: str | None) -> str | None:
-    """A time as DescribeImages writes it: always with milliseconds."""
+    """A time in the format of DescribeImages, always with milliseconds."""
     return at if at is None or "." in at else f"{at[:-1]}.000Z"
 
 
 def new_id(prefix: str) -> str:
-    """A fresh id such as `ami-0…`, in today's 17-digit form."""
+    """A new id such as `ami-0…`, with 17 digits."""
     return f"{prefix}-0{token_hex(8)}"
 
 
 @lru_cache(maxsize=200_000)
 def listing_order(key: str) -> tuple[int, str]:
-    """AWS promises no order, so listings use one that is plainly not sorted."""
+    """AWS guarantees no order, so listings have one that is clearly unsorted."""
     return crc32(key.encode()), key
 
 
 @dataclass(slots=True)
 class Image:
-    """An AMI.  `devices` is the block device mapping in boto3's spelling."""
+    """An AMI. `devices` is the block device mapping in boto3's format."""
 
     image_id: str
     name: str
@@ -77,20 +77,20 @@ class Image:
     source_region: str | None = None
     owner_alias: str | None = None
     ready_at: float = 0.0
-    """Until this `time.monotonic()` the image is pending."""
+    """The image is pending until this `time.monotonic()`."""
 
     def state_now(self) -> str:
-        """The state, which for a fresh image changes by itself."""
+        """The state. A new image becomes available by itself."""
         if self.state == "available" and self.ready_at > time.monotonic():
             return "pending"
         return self.state
 
     def unshare(self) -> None:
-        """Take all launch permissions away."""
+        """Remove all launch permissions."""
         self.public, self.launch_permissions = False, []
 
     def snapshot_ids(self) -> list[str]:
-        """The snapshots of the mapping, each once, in its order."""
+        """The snapshots in the mapping, without duplicates, in its order."""
         found = (device.get("Ebs", {}).get("SnapshotId") for device in self.devices)
         return list(dict.fromkeys(snapshot for snapshot in found if snapshot))
 
@@ -111,18 +111,18 @@ class Snapshot:
     create_volume_permissions: list[str] = field(default_factory=list)
     public: bool = False
     released_by: str | None = None
-    """The last image that named this snapshot, once that is deregistered."""
+    """The last image that used this snapshot, if it is deregistered."""
     race_left: int | None = None
-    """How many more deletes the race answers InUse; None before the first."""
+    """How many more deletes return InUse because of the race; None before the first."""
 
     def unshare(self) -> None:
-        """Take the right to make volumes from it away from everybody else."""
+        """Make the snapshot private."""
         self.public, self.create_volume_permissions = False, []
 
 
 @dataclass(slots=True)
 class Instance:
-    """An EC2 instance, as far as images are concerned."""
+    """An EC2 instance, with the fields that are needed here."""
 
     instance_id: str
     image_id: str
@@ -134,7 +134,7 @@ class Instance:
     group: str | None = None
     spot_request: str | None = None
     volumes: list[str] = field(default_factory=list)
-    """Those that are deleted with it."""
+    """The volumes that are deleted with it."""
     kept_volumes: list[str] = field(default_factory=list)
 
 
@@ -143,38 +143,39 @@ T = TypeVar("T", Image, Snapshot)
 
 @dataclass(slots=True)
 class Recycled(Generic[T]):
-    """Something in the Recycle Bin, as it was, and from when until when."""
+    """A resource in the Recycle Bin, with the start and end of its retention."""
 
     resource: T
     entered_at: str
     leaves_at: str
 
     def is_gone(self) -> bool:
-        """Whether its time is over, so that nobody can take it back any more."""
+        """Whether its retention has ended, so that it cannot be restored."""
         return datetime.fromisoformat(self.leaves_at) <= datetime.now(UTC)
 
 
 class Bin(Generic[T]):
-    """One half of the Recycle Bin, by id; what is past its time is not there."""
+    """The images or the snapshots in the Recycle Bin, by id, without those whose retention has
+    ended."""
 
     def __init__(self) -> None:
         self._held: dict[str, Recycled[T]] = {}
 
     def put(self, resource_id: str, recycled: Recycled[T]) -> None:
-        """Add, or replace what has this id."""
+        """Add a resource, or replace the one with this id."""
         self._held[resource_id] = recycled
 
     def get(self, resource_id: str) -> Recycled[T] | None:
-        """What has this id, if it is still there."""
+        """The resource with this id, if it is still in the bin."""
         found = self._held.get(resource_id)
         return None if found is None or found.is_gone() else found
 
     def forget(self, resource_id: str) -> None:
-        """Take it out, if it is there."""
+        """Remove it, if it is in the bin."""
         self._held.pop(resource_id, None)
 
     def present(self) -> dict[str, Recycled[T]]:
-        """Everything that is still there."""
+        """All resources that are still in the bin."""
         return {key: one for key, one in self._held.items() if not one.is_gone()}
 
 
@@ -188,37 +189,37 @@ ENTRY_SECTIONS = (
     "image_recipes",
     "retention_rules",
 )
-"""What changes through the fleet endpoint only, and is kept in the fleet's form."""
+"""Content that changes only through the fleet endpoint, stored in the fleet format."""
 
 
 class Index:
-    """Who names something, in the order in which they came to do so."""
+    """The references to each value, in the order in which they were added."""
 
     def __init__(self) -> None:
         self._holders: dict[str, dict[str, None]] = {}
 
     def add(self, named: str, holder: str) -> None:
-        """From now on the holder names this."""
+        """Add a reference."""
         self._holders.setdefault(named, {})[holder] = None
 
     def drop(self, named: str, holder: str) -> None:
-        """The holder does not name this any more."""
+        """Remove a reference."""
         holders = self._holders.get(named, {})
         holders.pop(holder, None)
         if not holders:
             self._holders.pop(named, None)
 
     def holders_of(self, named: str) -> list[str]:
-        """Who names this."""
+        """The references to this value."""
         return list(self._holders.get(named, ()))
 
     def named(self) -> list[str]:
-        """Everything that somebody names."""
+        """All values with references."""
         return list(self._holders)
 
 
 class Region:
-    """The resources of one Region, with the indexes that frequent calls need."""
+    """The resources of one Region, with indexes for frequent calls."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -237,11 +238,11 @@ class Region:
         self.recycled_images: Bin[Image] = Bin()
         self.recycled_snapshots: Bin[Snapshot] = Bin()
         self.deregistered: dict[str, Image] = {}
-        """Every image that was here once; those in the Recycle Bin too."""
+        """All images that ever existed here, including those in the Recycle Bin."""
         self.races = 0
         """How many snapshots of deregistered images were deleted so far."""
         self.parameters: dict[str, str] | None = None
-        """The SSM parameters of a copy; those of the account itself are moto's."""
+        """The SSM parameters of a copy. moto has the account's own."""
         self._users = Index()
         self._instances_of = Index()
         self._templates_of = Index()
@@ -277,13 +278,13 @@ class Region:
         self.launch_templates[template_id] = template
 
     def forget_launch_template(self, template_id: str) -> None:
-        """Take a launch template away, if it is there."""
+        """Remove a launch template, if it exists."""
         if (old := self.launch_templates.pop(template_id, None)) is not None:
             for image_id in named_by(old):
                 self._index_of(image_id).drop(image_id, template_id)
 
     def deregister(self, image: Image) -> None:
-        """Take an image away; its snapshots stay."""
+        """Remove an image. Its snapshots remain."""
         self._forget_uses(image.image_id)
         del self.images[image.image_id]
         self.deregistered[image.image_id] = image
@@ -292,7 +293,7 @@ class Region:
                 self.snapshots[snapshot_id].released_by = image.image_id
 
     def recycle_image(self, recycled: Recycled[Image]) -> None:
-        """Put an image into the Recycle Bin; it is not in the account any more."""
+        """Move an image from the account to the Recycle Bin."""
         image = recycled.resource
         if image.image_id in self.images:
             self.deregister(self.images[image.image_id])
@@ -300,26 +301,26 @@ class Region:
         self.recycled_images.put(image.image_id, recycled)
 
     def recycle_snapshot(self, recycled: Recycled[Snapshot]) -> None:
-        """Put a snapshot into the Recycle Bin; it is not in the account any more."""
+        """Move a snapshot from the account to the Recycle Bin."""
         snapshot_id = recycled.resource.snapshot_id
         self.snapshots.pop(snapshot_id, None)
         self.recycled_snapshots.put(snapshot_id, recycled)
 
     def users_of(self, snapshot_id: str) -> list[str]:
-        """The existing images whose mapping names this snapshot."""
+        """The existing images that use this snapshot."""
         return self._users.holders_of(snapshot_id)
 
     def instances_of(self, image_id: str) -> list[Instance]:
-        """The instances that were started from this image."""
+        """The instances of this image."""
         return [self.instances[one] for one in self._instances_of.holders_of(image_id)]
 
     def templates_naming(self, image_id: str) -> list[dict[str, Any]]:
-        """The launch templates of which any version has this image, or this alias."""
+        """The launch templates in which any version has this image, or this alias."""
         holders = self._index_of(image_id).holders_of(image_id)
         return [self.launch_templates[one] for one in holders]
 
     def aliases(self) -> list[str]:
-        """All that versions of launch templates have in place of an image."""
+        """All image fields in versions of launch templates."""
         return self._templates_of_alias.named()
 
     def _index_of(self, image_id: str) -> Index:
@@ -333,28 +334,28 @@ class Region:
 
 
 def named_by(template: dict[str, Any]) -> set[str]:
-    """The images, and aliases, that the versions of a launch template have."""
+    """The images and aliases in the versions of a launch template."""
     found = {version["image_id"] for version in template["versions"]}
     return {image_id for image_id in found if image_id is not None}
 
 
 class World:
-    """One account in all its Regions."""
+    """One account with all its Regions."""
 
     def __init__(self, account: str, region: str) -> None:
         self.account = account
         self.home = region
         """The Region that the fleet file filled."""
         self.events: list[dict[str, Any]] = []
-        """The entries that the event bus took, with their detail as JSON."""
+        """The entries that the event bus accepted, with their detail as JSON."""
         self._regions: dict[str, Region] = {}
 
     def region(self, name: str) -> Region:
-        """A Region; those that nobody filled are empty."""
+        """A Region, which is empty unless it was filled."""
         if name not in self._regions:
             self._regions[name] = Region(name)
         return self._regions[name]
 
     def regions(self) -> list[Region]:
-        """The Regions that somebody filled or asked for."""
+        """The Regions that were filled or used."""
         return list(self._regions.values())

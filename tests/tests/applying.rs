@@ -1,6 +1,6 @@
-//! Applying a plan to a world that has changed, or in which something fails.
+//! Applying a plan after the account has changed, or while calls fail.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
 }
 
-/// `ami-1` is the newest and stays; `ami-2` and `ami-3` are due.
+/// `ami-1` is the newest and is kept; `ami-2` and `ami-3` are due.
 fn fake() -> Fake {
     Fake::new(&Fleet::from_json(
         r#"{"images":[
@@ -78,7 +78,7 @@ fn an_image_whose_snapshots_cannot_be_marked_stays() {
     }
 }
 
-/// What somebody does to `ami-2` between the plan and its turn.
+/// A change to `ami-2` between the plan and its step.
 fn after_the_plan(change: impl FnOnce(&mut Fleet)) -> Outcome {
     let fake = fake();
     let plan = planned(&fake);
@@ -145,7 +145,8 @@ fn what_was_wanted_since_the_plan_is_left_alone() {
     assert_eq!(reasons(protected), [Reason::Protected]);
 }
 
-/// Two images that go share `snap-9`; with `"0d"` the provider would delete it with the last one.
+/// Two images that are removed share `snap-9`. With `"0d"` the provider would delete it with the
+/// last one.
 fn sharing(keep: &str) -> (Fake, Policy) {
     let text = r#"{"images":[
             {"image_id":"ami-1","created_at":"2026-11-03T00:00:00Z","snapshots":["snap-1"]},
@@ -325,7 +326,7 @@ fn what_there_was_no_time_to_look_at_is_neither_marked_nor_removed() {
         let policy = Policy::parse(&text, "test").unwrap();
         let target =
             AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
-        // Enough to remove, but not enough to read with whom images are shared.
+        // Enough time to remove images, but not to read their launch permissions.
         let deadline = || Duration::from_secs(20);
         let job = Job {
             cloud: &fake,
@@ -349,7 +350,7 @@ fn what_there_was_no_time_to_look_at_is_neither_marked_nor_removed() {
     }
 }
 
-/// A newer version may have marked the snapshot since the plan was made.
+/// A newer version may have tagged the snapshot after the plan was computed.
 #[test]
 fn a_mark_that_is_not_understood_is_not_written_over() {
     let fake = fake();
@@ -371,7 +372,8 @@ fn a_mark_that_is_not_understood_is_not_written_over() {
     assert_eq!(snapshot.map(|one| &one.tags), Some(&theirs));
 }
 
-/// Then the person who follows the advice, and removes the tag, does not lose it at the next sweep.
+/// If a person then follows the advice and removes the tag, the next sweep does not delete the
+/// snapshot.
 #[test]
 fn what_restore_does_not_understand_is_kept_all_the_same() {
     let fake = fake();

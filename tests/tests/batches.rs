@@ -1,7 +1,7 @@
-//! Batches: how old a check may be when a removal rests on it, and what becomes of the others where one
-//! resource of a batch goes wrong.
+//! Batches: the maximum age of a check on which a removal depends, and how a failing resource
+//! affects the others in its batch.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use steward_tests::fleet::{Fleet, FleetImage, FleetSnapshot};
 use steward_tests::jobs::with_job;
 use steward_tests::switches::Switches;
 
-/// What the removal of an image rests on was asked for at most so long before.
+/// The maximum age of the checks before the removal of an image.
 const MAX_CHECK_AGE: Duration = Duration::from_secs(5);
-/// The same of what takes a call for each resource, or of what only a listing tells. A batch takes a
-/// few seconds after its readings were found recent.
+/// The maximum age of data that needs a call per resource, or that only a listing contains. A batch
+/// takes a few seconds after its data was found recent.
 const MAX_READING_AGE: Duration = Duration::from_secs(5 * 60 + 10);
 const IMAGES: usize = 45;
 
@@ -27,7 +27,7 @@ fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
 }
 
-/// Images that go at once, each with a snapshot that goes with it, and one that stays.
+/// Images that are removed together, each with one snapshot that is deleted and one that is kept.
 fn account(images: usize) -> Fake {
     let mut fleet = Fleet::default();
     for n in 0..=images {
@@ -67,14 +67,14 @@ fn sweep_by(fake: &Fake, policy: &Policy, at: Timestamp) -> Outcome {
     })
 }
 
-/// How long before `at` the last call was sent of which `is_it` says that it is the one.
+/// The time between the last call for which `is_it` is true and `at`.
 fn age(calls: &[(Duration, Call)], at: Duration, is_it: impl Fn(&Call) -> bool) -> Duration {
     let before = calls.iter().rev().filter(|(sent_at, _)| *sent_at <= at);
     let sent_at = before.filter(|(_, call)| is_it(call)).map(|(sent_at, _)| *sent_at).next();
     sent_at.map_or(Duration::MAX, |sent_at| at - sent_at)
 }
 
-/// Asserts of every removal that what it rests on was recent.
+/// Asserts for every removal that its checks were recent.
 fn assert_recent(fake: &Fake) {
     let calls = fake.timed_calls();
     for (at, call) in &calls {
@@ -185,7 +185,7 @@ fn disabling_rests_on_a_recent_check_too() {
     }
 }
 
-/// Nothing is fresh when its turn comes: then nothing is removed, and the run ends.
+/// No check is recent when its removal may be made. Then nothing is removed, and the run ends.
 #[test]
 fn where_no_check_can_be_recent_nothing_is_removed() {
     let fake = account(IMAGES);
@@ -194,11 +194,11 @@ fn where_no_check_can_be_recent_nothing_is_removed() {
     assert_eq!(outcome.images_done(StepKind::Deregister).count(), 0);
     assert_eq!(outcome.not_reached().count(), IMAGES);
     assert_eq!(fake.world().images.len(), IMAGES + 1);
-    // It does not try for hours what cannot be done.
+    // The run does not retry for hours.
     assert!(fake.elapsed() < Duration::from_secs(300), "{:?}", fake.elapsed());
 }
 
-/// In a run that takes 20 minutes, listings and permissions are read again.
+/// In a run of 20 minutes, listings and permissions are read again.
 #[test]
 fn readings_are_renewed_in_a_long_run() {
     let fake = account(300);
@@ -244,7 +244,8 @@ fn untaggable(about: &[String], code: &str) -> Switches {
     })
 }
 
-/// Images that may not be tagged are tried first in every run: they must not use up what others need.
+/// Images that cannot be tagged are tried first in every run. They must not use up the limits for
+/// others.
 #[test]
 fn images_that_may_not_be_tagged_do_not_keep_others_from_going() {
     for denied in [1, 11, 20, 40] {
@@ -270,7 +271,7 @@ fn a_snapshot_that_is_gone_does_not_cost_the_others_of_its_call_their_tags() {
             snapshot.tags = [("image-steward:image", image.as_str())].into_iter().collect();
         }
     });
-    // Beside many images without room for a tag.
+    // Together with many images that have no space for another tag.
     let full = untaggable(&ids("ami", 1..=110), "TagLimitExceeded");
     fake.set(full.and_fail_about("ec2:CreateTags", "InvalidSnapshot.NotFound", "snap-150"));
     sweep_by(&fake, &policy("1d"), now());
@@ -281,12 +282,12 @@ fn a_snapshot_that_is_gone_does_not_cost_the_others_of_its_call_their_tags() {
         let exists = world.images.iter().any(|one| one.image_id.as_str() == image);
         !exists && !snapshot.tags.has("image-steward:delete-after")
     });
-    // The fake says that it is gone, and still has it.
+    // The fake reports it as missing, but still has it.
     let lost: Vec<_> = lost.map(|one| one.snapshot_id.as_str()).collect();
     assert_eq!(lost, ["snap-150"]);
 }
 
-/// An image may be deregistered minutes after it was made.
+/// An image may be deregistered minutes after it was created.
 #[test]
 fn the_snapshots_of_young_images_go_too() {
     let fake = account(3);
@@ -307,7 +308,7 @@ fn the_snapshots_of_young_images_go_too() {
     assert_eq!(outcome.snapshots_done(StepKind::DeleteSnapshot).count(), 3);
 }
 
-/// What could not be listed once is listed again for the next batch.
+/// A listing that failed once is repeated for the next batch.
 #[test]
 fn a_listing_that_fails_once_costs_one_batch() {
     for action in ["autoscaling:DescribeAutoScalingGroups", "ec2:DescribeLockedSnapshots"] {

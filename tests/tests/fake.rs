@@ -1,6 +1,6 @@
-//! What the fake has beyond the port: the means to disturb it between two calls.
+//! What the fake adds to the port: means to disturb it between two calls.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -112,7 +112,7 @@ async fn what_the_provider_knows_is_as_old_as_its_listings() {
     });
     fake.deregister(&id("ami-2"), SnapshotFate::DeleteLater, FRESH).await.unwrap();
     assert_eq!(known().await, (0, 0, 0));
-    // What is asked about one thing, and every change, sees the present.
+    // Reads of one resource and all changes use the current state.
     assert_eq!(fake.find_instances_of(&[id("ami-1")]).await.unwrap().len(), 1);
     fake.recover_image(&id("ami-2")).await.unwrap();
     fake.deregister(&id("ami-2"), SnapshotFate::DeleteLater, FRESH).await.unwrap();
@@ -187,13 +187,13 @@ async fn a_call_takes_effect_whose_answer_nobody_hears() {
     let world = fake.world();
     assert_eq!(world.images.len(), 1);
     assert!(world.images[0].tags.is_empty());
-    // A reading call is as good as not made.
+    // A reading call has no effect.
     fake.plug_in();
     fake.unplug_in_call(1);
     no_answer(fake.list_images().await);
     no_answer(fake.disable(&id("ami-2"), FRESH).await);
     assert_eq!(fake.world().images[0].state, "available");
-    // Nobody hears of a refusal either, and it changes nothing.
+    // A denied call gets no response either, and changes nothing.
     for refused in ["ami-1", "ami-9"] {
         fake.plug_in();
         fake.unplug_in_call(1);
@@ -234,10 +234,10 @@ async fn calls_to_the_provider_are_counted() {
     fake.share(&id("ami-1"), &[]).await.unwrap();
     fake.find_references_to(&[], TemplateVersions::All).await.unwrap();
     assert_eq!((fake.calls_made(), fake.calls().len()), (1, 4));
-    // Two listings of rules, and each of the two rules.
+    // Two listings of rules, and one call for each of the two rules.
     fake.list_retention_rules().await.unwrap();
     assert_eq!(fake.calls_made(), 5);
-    // One for each of eight sources.
+    // One call for each of eight sources.
     assert!(fake.list_references(&SCOPE).await.iter().all(|answer| answer.found.is_ok()));
     assert_eq!(fake.calls_made(), 13);
     let many: Vec<ImageId> = (0..11).map(|n| id(&format!("ami-{n}"))).collect();

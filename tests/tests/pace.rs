@@ -1,9 +1,9 @@
-//! The pace of a large run, against a local account that keeps EC2's token buckets, in a time that
-//! runs ten times as fast. `make pace` runs it, and prints what it measured: it takes minutes, and
-//! says little on a computer that is busy with something else.
+//! The speed of a large run against a local account with EC2's token buckets, in which time passes
+//! ten times as fast. `make pace` runs these tests and prints the measurements. They take minutes,
+//! and mean little on a busy computer.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
-#![expect(clippy::disallowed_methods, reason = "how long a run takes is what is measured")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
+#![expect(clippy::disallowed_methods, reason = "the test measures time")]
 
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -18,10 +18,10 @@ use steward_aws::{Aws, Connect, RateLimit, connect};
 use steward_tests::fleet::{Fleet, FleetImage, FleetInstance};
 use steward_tests::standin::Standin;
 
-/// How many times as fast time runs.
+/// The factor by which time passes faster.
 const SCALE: u32 = 10;
 const DOOMED: u32 = 6000;
-/// (action, capacity, refill a second), as EC2 documents them.
+/// (action, capacity, refill per second), from the EC2 documentation.
 const BUCKETS: [(&str, u32, u32); 11] = [
     ("DeregisterImage", 100, 5),
     ("DeleteSnapshot", 100, 5),
@@ -39,13 +39,13 @@ const BUCKETS: [(&str, u32, u32); 11] = [
 const POLICY: &str = "version = 1\n[[rule]]\nname = \"all\"\nkeep = { last = 1 }\n\
                       [safety]\nmax_per_run = 10000\nmax_fraction = 1.0\n";
 
-/// The seconds that the bucket of DeregisterImage itself takes for `calls` calls.
+/// The seconds that the bucket of DeregisterImage requires for `calls` calls.
 fn least(calls: u32) -> f64 {
     let (_, capacity, refill) = BUCKETS[0];
     f64::from(calls - capacity) / f64::from(refill * SCALE)
 }
 
-/// Images that are to go and are not disabled: who may launch them is not in the listing.
+/// Images that are due and not disabled. Their launch permissions are not in the listing.
 fn enabled(now: Timestamp, count: u32) -> Fleet {
     let mut fleet = fleet(now);
     fleet.images.drain(..(DOOMED - count) as usize);
@@ -57,8 +57,8 @@ fn enabled(now: Timestamp, count: u32) -> Fleet {
     fleet
 }
 
-/// Images that were disabled a week ago and are due, each with a snapshot; and a newest one, which
-/// an instance runs.
+/// Images that were disabled a week ago and are due, each with a snapshot; and a newest image,
+/// which an instance uses.
 fn fleet(now: Timestamp) -> Fleet {
     let doomed = (1..=DOOMED).map(|n| {
         let id = format!("ami-{n:017x}");
@@ -176,7 +176,7 @@ async fn a_deadline_stops_a_run_and_the_next_one_takes_up_there() {
     assert!(took < Duration::from_secs(SECONDS));
     assert_eq!(first.failed().next(), None);
     assert!(deregistered(&first) > 0 && first.not_reached().next().is_some());
-    // What is neither done nor reported would be lost from sight.
+    // A step that is neither done nor reported would be lost.
     assert_eq!(deregistered(&first) + first.not_reached().count(), DOOMED as usize);
     let left = standin.world().await.images.len() - 1;
     assert_eq!(left, first.not_reached().count());

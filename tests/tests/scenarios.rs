@@ -1,12 +1,12 @@
-//! Scenarios: small inventories in files, each with a policy, what a person expects of the plan,
-//! and the whole plan as it was last reviewed.
+//! Scenarios: small inventories in files, each with a policy, the expected decisions, and the whole
+//! plan as it was last reviewed.
 //!
-//! `[expect]` is written by hand and states what matters. The golden plan in `scenarios/golden`
-//! shows every field of the plan, one line for each image or snapshot; that of [`EVERY_ACTION`] is
-//! there in JSON too, to hold the names and the layout. `INSTA_UPDATE=always` writes the goldens
-//! again: read the difference before you commit it.
+//! `[expect]` is written manually and contains the important decisions. The golden plan in
+//! `scenarios/golden` shows every field of the plan, with one line per image or snapshot. For
+//! [`EVERY_ACTION`] there is also a golden plan in JSON, to detect changes of names and layout.
+//! `INSTA_UPDATE=always` updates the golden plans. Review the difference before you commit it.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use steward::plan::snapshots::plan_snapshots;
 use steward::policy::Policy;
 use steward_tests::golden;
 
-/// The scenario that contains every action, on images and on snapshots.
+/// The scenario that contains every action on images and snapshots.
 const EVERY_ACTION: &str = "every-action";
 /// Its plans in JSON.
 const EVERY_ACTION_JSON: &str = "every-action-in-json";
@@ -28,12 +28,12 @@ const EVERY_ACTION_JSON: &str = "every-action-in-json";
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Scenario {
-    /// What the scenario shows, in one sentence.
+    /// The purpose of the scenario, in one sentence.
     title: String,
     now: Timestamp,
     policy: String,
-    /// A saved inventory. Account, Region and time are filled in, and so is a reference to another
-    /// image unless the file lists `references`: without any, a plan refuses.
+    /// A saved inventory. Account, Region and time are set, and so is a reference to another image
+    /// unless the file contains `references`, because a plan without references refuses.
     inventory: Value,
     expect: Expect,
 }
@@ -41,14 +41,14 @@ struct Scenario {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Expect {
-    /// The refusal, if there is one: its `reason`, or the whole of it.
+    /// The refusal, if there is one: only its `reason`, or all fields.
     refusal: Option<Value>,
-    /// The same for the plan of the snapshots.
+    /// The refusal of the snapshot plan.
     refusal_of_snapshots: Option<Value>,
-    /// Every image of the inventory.
+    /// All images of the inventory.
     #[serde(default)]
     images: BTreeMap<String, Expected>,
-    /// Every marked or orphaned snapshot, where the scenario is about snapshots.
+    /// All tagged or orphaned snapshots, if the scenario is about snapshots.
     #[serde(default)]
     snapshots: BTreeMap<String, Expected>,
 }
@@ -63,30 +63,30 @@ impl Expect {
 #[serde(deny_unknown_fields)]
 struct Expected {
     action: String,
-    /// Reasons in their order: a name, or the whole reason with its numbers.
+    /// The reasons in order: a name, or the whole reason with its numbers.
     reasons: Option<Vec<Value>>,
     /// `"deregister 2026-12-01T00:00:00Z"`, or `"none"`.
     next: Option<String>,
     family: Option<String>,
-    /// The snapshots that go with the image.
+    /// The snapshots that are deleted with the image.
     removed_snapshots: Option<Vec<String>>,
-    /// From when on the snapshots that go with the image, or this snapshot, may be deleted.
+    /// The earliest time of deletion, of the image's snapshots or of this snapshot.
     delete_after: Option<String>,
-    /// What is written down first; empty: nothing.
+    /// The value that is saved first; empty for none.
     save: Option<String>,
-    /// Of a rescue: whether it is enabled.
+    /// For a rescue: whether the image is enabled.
     enable: Option<bool>,
-    /// Of a rescue: the launch permissions that are given back.
+    /// For a rescue: the launch permissions that are restored.
     share_with: Option<Vec<String>>,
-    /// Of a rescue: the launch permissions that stay in the tag.
+    /// For a rescue: the launch permissions that remain in the tag.
     not_shared: Option<Vec<String>>,
-    /// Of a rescue: `"none"`, `{ at = "2027-01-01T00:00:00Z" }`; empty: it is left as it is.
+    /// For a rescue: `"none"`, `{ at = "2027-01-01T00:00:00Z" }`, or empty if it is not changed.
     deprecation: Option<Value>,
-    /// Of a rescue: the snapshots that are not to be deleted after all.
+    /// For a rescue: the snapshots whose deletion is cancelled.
     unmark: Option<Vec<String>>,
 }
 
-/// Whether this is what is expected: a whole value, or its `reason` alone.
+/// Whether this is the expected value: a whole value, or only its `reason`.
 fn is_expected(found: &Value, expected: &Value) -> bool {
     match expected {
         Value::String(name) => found["reason"] == name.as_str(),
@@ -94,7 +94,7 @@ fn is_expected(found: &Value, expected: &Value) -> bool {
     }
 }
 
-/// What a plan's refusal differs in from what is expected.
+/// The differences between a plan's refusal and the expected one.
 fn refusal_differs(what: &str, expected: Option<&Value>, found: &Value) -> Option<String> {
     let same = match expected {
         None => found.is_null(),
@@ -111,7 +111,7 @@ fn names() -> Vec<String> {
     stems(&folder(), "toml")
 }
 
-/// The names of the files in `folder` that have this extension, without it, in order.
+/// The sorted names of the files in `folder` with this extension, without it.
 fn stems(folder: &Path, extension: &str) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(folder)
         .unwrap()
@@ -159,7 +159,7 @@ fn load(name: &str) -> (Scenario, Inventory, Policy) {
     (scenario, inventory, policy)
 }
 
-/// What the decisions of `plan` (in JSON) differ in from what is expected.
+/// The differences between the decisions of `plan` (in JSON) and the expected ones.
 fn differences(expected: &BTreeMap<String, Expected>, decisions: &Value, id: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     let decisions = decisions.as_array().unwrap();
@@ -220,7 +220,7 @@ fn differences(expected: &BTreeMap<String, Expected>, decisions: &Value, id: &st
                 ));
             }
         }
-        // What an action does in particular; a field that is left out of the plan is empty.
+        // The fields of an action. A field that is missing in the plan is empty.
         let removal = &decision["removal"];
         let of_either = |key: &str| decision.get(key).unwrap_or(&removal[key]);
         let empty = [Value::Null, Value::from(""), Value::from(false), Value::Array(Vec::new())];
@@ -275,7 +275,7 @@ fn every_scenario_is_planned_as_expected() {
     assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// Compares `text` with the golden of this name.
+/// Compares `text` with the golden file of this name.
 fn assert_golden(name: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(folder().join("golden"));

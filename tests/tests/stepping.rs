@@ -1,7 +1,6 @@
-//! Taking the steps in a world that changes under them, or in which something fails; and taking
-//! them back.
+//! Applying and undoing steps while the account changes, or while calls fail.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use jiff::{SignedDuration, Timestamp};
 use steward::apply::{self, Change, Outcome, Status, StepKind};
@@ -19,7 +18,7 @@ use steward_tests::fleet::{Fleet, FleetImage, Parameter};
 use steward_tests::jobs::{run, with_job};
 use steward_tests::switches::Switches;
 
-/// The steps of a policy, behind what all of these tests share.
+/// The steps of a policy, after the part that all of these tests share.
 fn policy(retire: &str) -> Policy {
     let text = format!(
         "version = 1\n[[rule]]\nname = \"all\"\nkeep = {{ last = 1 }}\nretire = {{ {retire} }}\n\
@@ -37,7 +36,8 @@ fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
 }
 
-/// `ami-1` is the newest and stays; `ami-2`, which an account and everybody may launch, does not.
+/// `ami-1` is the newest and is kept. `ami-2`, which an account and the public may launch, is
+/// removed.
 fn fake() -> Fake {
     Fake::new(&Fleet::from_json(
         r#"{"images":[
@@ -47,10 +47,10 @@ fn fake() -> Fake {
     ))
 }
 
-/// What somebody else does to an account.
+/// A change to an account by somebody else.
 type FleetChange = fn(&mut Fleet);
 
-/// Runs `work` with a job that applies, when the fake's clock says `at` too.
+/// Runs `work` in apply mode at `at`, with the fake's clock set to the same time.
 fn applying<T>(
     fake: &Fake,
     policy: &Policy,
@@ -74,7 +74,7 @@ fn reaped(fake: &Fake, policy: &Policy, at: Timestamp) -> Outcome {
     applying(fake, policy, at, async |job| job.reap(&SnapshotScope::Own).await).1
 }
 
-/// What had changed about the only resource that was skipped for it.
+/// The change because of which the only skipped resource was skipped.
 fn only_change(outcome: &Outcome) -> &Change {
     let changed: Vec<_> = outcome.changed().collect();
     let [record] = &changed[..] else { panic!("{outcome:?}") };
@@ -85,7 +85,7 @@ fn image(fake: &Fake, id: &str) -> FleetImage {
     fake.world().images.into_iter().find(|image| image.image_id.as_str() == id).unwrap()
 }
 
-/// The calls that changed something, by their names.
+/// The names of the changing calls.
 fn changes(fake: &Fake) -> Vec<String> {
     let word = |call: &Call| match call {
         Call::SetTags(_, tags) => {
@@ -107,7 +107,7 @@ fn what_a_step_destroys_is_written_down_before_it() {
             vec![
                 "tag expired-at",
                 "tag deprecation,launch-permissions",
-                // EC2 keeps no time of disabling but this.
+                // EC2 has no other time of disabling.
                 "deprecate",
                 "disable",
             ],
@@ -177,7 +177,7 @@ fn a_rescue_gives_everything_back_and_takes_the_tags_off_last() {
     assert_eq!(image(&fake, "ami-2"), before);
 }
 
-/// As `restore` does when a person agrees to all that the tag says.
+/// Like `restore`, if a person agrees to everything in the tag.
 fn share_by_hand(fake: &Fake) -> Restored {
     let names = TagNames::under("image-steward:");
     let options = RestoreOptions::default();
@@ -254,7 +254,7 @@ fn what_the_owner_shares_while_a_rescue_begins_is_left_to_the_owner() {
     assert!(image(&fake, "ami-2").tags.has("image-steward:launch-permissions"));
 }
 
-/// An image that an administrator disabled, with tags by which a step would have.
+/// An image that an administrator disabled, with the tags of a step.
 #[test]
 fn what_was_found_by_tags_is_enabled_only_if_ec2_agrees() {
     for (deprecated_at, protected, enabled) in [
@@ -282,7 +282,7 @@ fn what_was_found_by_tags_is_enabled_only_if_ec2_agrees() {
             assert_eq!(image(&fake, "ami-2"), before, "{restored:?}");
             let said = restored.problem.unwrap().to_string();
             assert!(said.contains("image-steward restore ami-2"), "{said}");
-            // Who names it wants it.
+            // A request by name means that the image is wanted.
             assert_eq!(bring_back(false).problem, None);
             assert_eq!(image(&fake, "ami-2").state, "available");
         }
@@ -307,7 +307,7 @@ fn what_the_owner_shared_since_is_left_to_the_owner() {
     assert_eq!(image(&fake, "ami-2").launch_permissions, ["444455556666"]);
 }
 
-/// Something that DescribeImageReferences alone tells of.
+/// A reference that only DescribeImageReferences reports.
 fn use_by_parameter(fleet: &mut Fleet, image: &str) {
     fleet.ssm_parameters.push(Parameter::string("/golden", image));
 }
@@ -432,7 +432,7 @@ fn no_step_is_skipped_because_the_one_before_cannot_be_taken() {
         sweep_for_two_months(&fake, &all_steps);
         assert_eq!(image(&fake, "ami-2").state, "available", "{action}");
     }
-    // There is no room for the tags that a step saves first.
+    // There is no space for the tags that a step saves first.
     let full = fake();
     full.change(|fleet| {
         let tags = (0..49).map(|n| (format!("own-{n}"), String::new()));
@@ -442,7 +442,7 @@ fn no_step_is_skipped_because_the_one_before_cannot_be_taken() {
     assert_eq!(image(&full, "ami-2").state, "available");
 }
 
-/// The plan's actions about `ami-2` and `ami-3`, and whether it refuses everything.
+/// The plan's actions for `ami-2` and `ami-3`, and whether it is refused.
 fn actions(plan: &Plan) -> (Vec<&'static str>, bool) {
     let of = |id: &str| plan.decisions.iter().find(|one| one.image_id.as_str() == id).unwrap();
     (["ami-2", "ami-3"].map(|id| of(id).action.kind()).to_vec(), plan.refusal.is_some())
@@ -470,7 +470,7 @@ fn an_image_whose_permissions_cannot_be_read_stays_and_the_others_go_on() {
     }
 }
 
-/// A cap lets two images go at a time, and the two that are first are denied.
+/// A cap allows two images, and the first two are denied.
 #[test]
 fn denied_permissions_of_the_first_do_not_hold_back_the_next() {
     let fake = fake();
@@ -539,7 +539,7 @@ fn a_snapshot_that_something_else_holds_is_not_deleted_with_its_image() {
     }
 }
 
-/// The same, and a snapshot whose image is gone.
+/// Also with a snapshot whose image does not exist.
 fn fake_with_orphan() -> Fake {
     let fake = fake();
     fake.change(|fleet| {
@@ -587,13 +587,13 @@ fn an_orphan_is_looked_at_again_before_it_is_marked() {
     let fake = fake_with_orphan();
     let outcome = reaped(&fake, &policy, now());
     assert_eq!(outcome.snapshots_done(StepKind::MarkOrphan).count(), 1, "{outcome:?}");
-    // A listing that is a little old does not know the image yet.
+    // A slightly outdated listing does not contain the image yet.
     let fake = fake_with_orphan();
     fake.freeze_listings();
     fake.change(|fleet| fleet.images.push(FleetImage::new("ami-9".parse().unwrap(), [])));
     let outcome = reaped(&fake, &policy, now());
     assert_eq!(*only_change(&outcome), Change::ImageExists { image: "ami-9".parse().unwrap() });
-    // Somebody claimed it since.
+    // Somebody has used it since.
     let fake = fake_with_orphan();
     fake.freeze_listings();
     fake.change(|fleet| {
@@ -664,7 +664,7 @@ fn a_restore_that_stopped_in_the_middle_goes_on() {
                 false => Switches::default().and_fail_times(action, "InternalError", 1),
             });
             let first = bring_back(&fake);
-            // Sharing is tried with each account by itself when it fails with all.
+            // If sharing with all accounts fails, it is tried for each account.
             let goes_on = action == "ec2:ModifyImageAttribute";
             assert_eq!(
                 first.status == RestoreStatus::Failed,

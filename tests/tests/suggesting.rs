@@ -1,6 +1,6 @@
-//! A first policy is valid whatever images are called, and keeps what is in use.
+//! A suggested policy is valid for any image names, and keeps images in use.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::collection::{btree_map, vec};
@@ -16,7 +16,7 @@ fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
 }
 
-/// Any text at all, or one of few with a number, so that families come about.
+/// Any text, or one of a few with a number, so that there are families.
 fn a_name() -> impl Strategy<Value = String> {
     let ends = prop_oneof![Just("-"), Just("_"), Just("/"), Just(" "), Just("-v"), Just("--")];
     let stem = prop_oneof![3 => "[ab]{1,2}", 1 => "[*?\\[\\]{}\\\\,!\"#'\n\t-]{1,4}", 1 => any::<String>()];
@@ -94,7 +94,7 @@ proptest! {
         prop_assert_eq!(expired.count(), drafted.outlook.expired);
         for decision in is(|reason| matches!(reason, Reason::InUse { .. })) {
             let by_rule = decision.reasons.iter().any(|reason| matches!(reason, Reason::Last { .. }));
-            // An image with a family is kept by its rule, not only for being in use.
+            // An image with a family is kept by its rule, not only because it is in use.
             prop_assert!(by_rule || decision.family.is_none(), "{:?}\n{}", decision, drafted.text);
         }
 

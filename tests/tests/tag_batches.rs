@@ -1,6 +1,6 @@
-//! One resource that cannot be tagged does not keep the others of its batch from being tagged.
+//! If one resource cannot be tagged, the others in its batch are still tagged.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use steward_tests::switches::Switches;
 const TAGS: &str = "ec2:CreateTags";
 const MARK: &str = "image-steward:expired-at";
 
-/// `count` images that are found expired, and one that is kept.
+/// `count` expired images, and one that is kept.
 fn expiring(count: usize) -> Fake {
     let image =
         |n: usize| json!({"image_id": format!("ami-{n:04}"), "created_at": "2026-01-01T00:00:00Z"});
@@ -26,7 +26,7 @@ fn expiring(count: usize) -> Fake {
     Fake::new(&serde_json::from_value(json!({ "images": images })).unwrap())
 }
 
-/// One run, a day after the last for every `day`.
+/// One run, a day after the previous one for each `day`.
 fn sweep(fake: &Fake, day: i64) -> Outcome {
     let text = "version = 1\n[[rule]]\nname = \"all\"\nkeep = { last = 1 }\n\
         retire = { deprecate_after = \"never\", disable_after = \"never\", deregister_after = \"1y\" }\n\
@@ -88,7 +88,7 @@ fn where_all_are_denied_few_calls_are_added_and_each_failure_has_its_reason() {
     }
 }
 
-/// However the denied ones lie, later runs tag the others.
+/// Whatever the positions of the denied resources are, later runs tag the others.
 #[test]
 fn many_denied_resources_do_not_keep_the_others_waiting_for_ever() {
     let every_tenth: Vec<usize> = (0..400).step_by(10).collect();

@@ -1,15 +1,15 @@
-//! Every call that the adapter makes: one table of names, permissions and rate limits.
+//! All API calls of the adapter in one table: names, permissions and rate limits.
 
 use super::AbsentListError;
 use super::iam_policy::Grant::{self, *};
 use super::iam_policy::Use::{self, *};
 
-/// A token bucket: how many calls it allows at once, and how many more every second.
+/// A token bucket that limits the rate of calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bucket {
-    /// In calls.
+    /// Maximum burst, in calls.
     pub(super) capacity: u32,
-    /// In calls a second.
+    /// Sustained rate, in calls per second.
     pub(super) refill: u32,
 }
 
@@ -17,25 +17,25 @@ const fn bucket(capacity: u32, refill: u32) -> Bucket {
     Bucket { capacity, refill }
 }
 
-// EC2's figures are from "Request throttling for the Amazon EC2 API" in its developer guide. The
-// figures of the describing and listing calls hold because each of ours pages or filters; calls
-// that the guide does not name share the figures of their category.
+// The EC2 limits are from "Request throttling for the Amazon EC2 API" in its developer guide. The
+// limits of Describe and List calls hold because all our calls are paginated or filtered. Calls that
+// the guide does not name have the limits of their category.
 const DELETING: Bucket = bucket(100, 5);
 const TAGGING: Bucket = bucket(100, 10);
 const CHANGING: Bucket = bucket(50, 5);
 const DESCRIBING: Bucket = bucket(100, 20);
 const SPOT_FLEETS: Bucket = bucket(50, 3);
-/// Systems Manager documents 40 calls a second for GetParameter and GetParameters together. Only one call
-/// in a run is a GetParameters, so it has a bucket of its own here.
+/// Systems Manager documents 40 calls a second for GetParameter and GetParameters together. A run makes
+/// only one GetParameters call, so that call has a separate bucket here.
 const PARAMETERS: Bucket = bucket(40, 40);
 /// EventBridge documents 400 PutEvents calls a second in its smallest Regions.
 const EVENTS: Bucket = bucket(400, 400);
-/// Auto Scaling, Batch, the Recycle Bin's rules and STS publish no figures: a cautious guess.
+/// A conservative guess for Auto Scaling, Batch, Recycle Bin rules and STS, which publish no limits.
 const UNPUBLISHED: Bucket = bucket(20, 5);
 
 impl ApiCall {
-    /// The listings of which no response was found in public recordings: whether AWS sends their
-    /// list when it is empty is not verified. In the recorded responses of all others it is there.
+    /// The listings without a publicly recorded empty response. It is not verified whether AWS omits
+    /// their list if it is empty. All other listings contain the list in recorded responses.
     pub(super) const UNRECORDED: &[Self] = &[
         Self::DescribeComputeEnvironments,
         Self::DescribeFleets,
@@ -48,7 +48,7 @@ impl ApiCall {
         Self::ListSnapshotsInRecycleBin,
     ];
 
-    /// The setting of a policy that does without the call, where there is one.
+    /// The policy setting that disables the call, if there is one.
     pub(super) fn switched_off_by(self) -> Option<&'static str> {
         match self {
             Self::DescribeImageReferences => Some("safety.references_check = \"off\""),
@@ -58,7 +58,7 @@ impl ApiCall {
         }
     }
 
-    /// The calls with these names, which are all among [`Self::UNRECORDED`].
+    /// Parses names of calls. All must be in [`Self::UNRECORDED`].
     pub(super) fn with_absent_lists(names: &[String]) -> Result<Vec<Self>, AbsentListError> {
         let call_of = |name: &String| {
             let mut known = Self::UNRECORDED.iter().copied();
@@ -78,10 +78,10 @@ macro_rules! api_calls {
         }
 
         impl ApiCall {
-            /// Every call, in the order of the variants: a limiter is found by the variant's number.
+            /// All calls, in the order of the variants. Limiters are looked up by the variant's number.
             pub(super) const ALL: &[Self] = &[$($(Self::$call,)+)+];
 
-            /// The name of the call, which is also the IAM action that it needs.
+            /// The name of the call, which is also its IAM action.
             pub(super) fn name(self) -> &'static str {
                 match self {
                     $($(Self::$call => concat!($service, ":", stringify!($call)),)+)+
@@ -95,8 +95,8 @@ macro_rules! api_calls {
                 }
             }
 
-            /// What people need it for, and what they are granted for that. Nothing for a call that
-            /// only a function makes, or that needs no permission.
+            /// The uses for which a person needs the call, and the grant for each. Empty if only a
+            /// function makes the call, or if it needs no permission.
             pub(super) fn needed_by(self) -> &'static [(Use, Grant)] {
                 match self {
                     $($(Self::$call => &[$(($by, $grant)),*],)+)+

@@ -9,7 +9,7 @@ use super::Aws;
 use super::api_call::ApiCall;
 use super::launch_sources::{LaunchSource, ListLaunchSources};
 
-/// The largest page that DescribeAutoScalingGroups gives.
+/// The maximum page size of DescribeAutoScalingGroups.
 const PAGE: i32 = 100;
 
 /// Auto Scaling groups.
@@ -25,7 +25,7 @@ impl ListLaunchSources for AutoScalingGroups {
         aws.list(
             ApiCall::DescribeAutoScalingGroups,
             |token| {
-                // An account may hide from its listings what other AWS services manage in it.
+                // An account can hide resources from its listings that other AWS services manage.
                 let request = aws
                     .clients
                     .autoscaling
@@ -48,7 +48,7 @@ fn group_of(group: AutoScalingGroup) -> Result<LaunchSource, CloudError> {
     let name = group.auto_scaling_group_name.unwrap_or_default();
     let arn = group.auto_scaling_group_arn.unwrap_or_else(|| name.clone());
     let mut found = LaunchSource::new(ReferenceKind::AutoScalingGroup, arn, CALL);
-    // Names with blanks at their end have been seen.
+    // Some names end with spaces.
     let configuration = group.launch_configuration_name.map(|name| name.trim().to_owned());
     found.configuration = configuration.filter(|name| !name.is_empty());
     let mut named = Vec::from_iter(group.launch_template);
@@ -67,7 +67,7 @@ fn group_of(group: AutoScalingGroup) -> Result<LaunchSource, CloudError> {
         let (id, name) = (one.launch_template_id, one.launch_template_name);
         found.add_version(id, name, one.version)?;
     }
-    // Groups that name neither have been seen; they had a configuration of their own name.
+    // Some Auto Scaling groups name neither. They used a launch configuration with their own name.
     if found.configuration.is_none() && found.versions.is_empty() {
         found.configuration = Some(name);
         found.is_guess = true;

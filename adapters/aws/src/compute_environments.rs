@@ -1,9 +1,9 @@
 //! Compute environments of AWS Batch.
 //!
-//! Batch takes the image of a template version when an environment is made or its
-//! infrastructure updated, and does not say which number `$Latest` or `$Default` was then. What is
-//! read here is what the environment would take now. The groups and fleets that Batch runs its
-//! instances with are read like all others, and so are the instances.
+//! Batch reads the image of a template version when an environment is created or its infrastructure
+//! is updated. It does not report which version `$Latest` or `$Default` was at that time. This module
+//! reads the version that the environment would use now. The Auto Scaling groups, fleets and
+//! instances that Batch creates are read like all others.
 
 use async_trait::async_trait;
 use aws_sdk_batch::types::{CeStatus, CeType, ComputeEnvironmentDetail};
@@ -14,10 +14,10 @@ use super::Aws;
 use super::api_call::ApiCall;
 use super::launch_sources::{LaunchSource, ListLaunchSources};
 
-/// The largest page that DescribeComputeEnvironments gives.
+/// The maximum page size of DescribeComputeEnvironments.
 const PAGE: i32 = 100;
 
-/// The compute environments of AWS Batch.
+/// Reads the compute environments of AWS Batch.
 pub(super) struct BatchEnvironments;
 
 #[async_trait]
@@ -72,13 +72,13 @@ fn environment_of(environment: ComputeEnvironmentDetail) -> Result<LaunchSource,
     }
     let resources = environment.compute_resources;
     let resources = found.required("compute resources", resources)?;
-    #[expect(deprecated, reason = "old environments have it, and it still names their image")]
+    #[expect(deprecated, reason = "older environments name their image in it")]
     found.add_image(resources.image_id.filter(|image| !image.is_empty()));
     for one in resources.ec2_configuration.unwrap_or_default() {
         found.add_image(one.image_id_override.filter(|image| !image.is_empty()));
     }
     let Some(template) = resources.launch_template else { return Ok(found) };
-    // One that was taken away by an empty id or name.
+    // An empty id or name means that the template was removed.
     let names = [&template.launch_template_id, &template.launch_template_name];
     let is_cleared = names.iter().any(|name| name.as_deref() == Some(""))
         && names.iter().all(|name| name.as_deref().unwrap_or_default().is_empty());
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(deprecated, reason = "old environments have an image of their own")]
+    #[expect(deprecated, reason = "older environments name an image themselves")]
     fn every_place_that_can_name_a_template_or_an_image_is_read() {
         let template = LaunchTemplateSpecification::builder()
             .launch_template_id("lt-1")

@@ -1,4 +1,4 @@
-//! Finding credentials and Region, the way every AWS tool does.
+//! Finding credentials and the Region with the standard AWS provider chain.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,57 +19,57 @@ use super::rate_limit::{RateLimit, RateLimiters};
 use super::response_check::{BodyFormat, ResponseCheck};
 use super::{Aws, error};
 
-/// The first try and three more. The pace keeps throttling rare; what remains are the
-/// occasional lost connection and internal error.
+/// Maximum attempts per call. The rate limits make throttling rare, so retries mostly handle lost
+/// connections and internal errors.
 const ATTEMPTS: u32 = 4;
-/// The SDK's own: the first repetition comes at most so much later.
+/// The SDK's default initial backoff, the maximum wait before the first retry.
 const BACKOFF: Duration = Duration::from_secs(1);
-/// Instead of it, where nobody has to be spared.
+/// The initial backoff for a stand-in, which has no rate limit.
 const UNPACED_BACKOFF: Duration = Duration::from_millis(20);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// A page of 1000 images takes EC2 some seconds.
+/// Read timeout. EC2 needs some seconds for a page of 1,000 images.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-/// PutEvents with all its repetitions; less than the margin in `publish`.
+/// Time limit for PutEvents, retries included. It is less than the margin in `publish`.
 const PUBLISH_WITHIN: Duration = Duration::from_secs(5);
 
-/// What may differ from the standard chain (environment, profile, container, instance).
+/// Overrides for the standard provider chain (environment, profile, container, instance).
 #[derive(Debug, Clone, Default)]
 pub struct Connect {
-    /// Instead of `AWS_REGION` or the profile's.
+    /// Overrides `AWS_REGION` and the Region of the profile.
     pub region: Option<String>,
-    /// Instead of `AWS_PROFILE`.
+    /// Overrides `AWS_PROFILE`.
     pub profile: Option<String>,
-    /// Instead of `AWS_ENDPOINT_URL`; for a stand-in.
+    /// Overrides `AWS_ENDPOINT_URL`, for a stand-in.
     pub endpoint: Option<String>,
-    /// Instead of the chain's credentials; for a stand-in.
+    /// Overrides the credentials of the chain, for a stand-in.
     pub keys: Option<StaticKeys>,
-    /// How fast to call.
+    /// The rate limits of calls.
     pub rate_limit: RateLimit,
-    /// What the calls say that they come from, in CloudTrail and other logs, for example
-    /// `image-steward.prune-images`; `image-steward` when nothing is said.
+    /// The application name in the user agent, shown in CloudTrail and other logs, for example
+    /// `image-steward.prune-images`. The default is `image-steward`.
     pub app: Option<String>,
-    /// Where every call and all throttling are reported; `None` for nowhere.
+    /// Receives a report of every call and of all throttling.
     pub progress: Option<Arc<dyn Progress>>,
 }
 
-/// An access key, given instead of looked for.
+/// An access key that replaces the credentials of the provider chain.
 #[derive(Clone)]
 pub struct StaticKeys {
-    /// The id, which is no secret.
+    /// The access key ID, which is not secret.
     pub id: String,
-    /// The secret.
+    /// The secret access key.
     pub secret: String,
 }
 
-/// Without the secret, because options end up in logs.
+/// Omits the secret, because options are logged.
 impl std::fmt::Debug for StaticKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("StaticKeys").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
-/// Clients with credentials and a Region. Whose account they open has not been asked yet.
+/// Clients with credentials and a Region, before the account of the credentials is known.
 #[derive(Debug, Clone)]
 pub struct Connection {
     config: SdkConfig,
@@ -90,11 +90,11 @@ pub(super) struct Clients {
 }
 
 impl Connection {
-    /// Finds the Region and where credentials come from, and makes the clients. Calls nobody,
-    /// unless the Region has to be asked for.
+    /// Finds the Region and the credentials provider, and creates the clients. Makes no AWS call,
+    /// unless the provider chain has to request the Region.
     ///
     /// # Errors
-    /// [`ErrorKind::Credentials`] without a Region, and an endpoint that is not called
+    /// [`ErrorKind::Credentials`] without a Region, and an endpoint that is not allowed
     /// ([`check_endpoint`](super::check_endpoint)).
     pub async fn prepare(options: Connect) -> Result<Self, CloudError> {
         let progress = options.progress.clone().unwrap_or_else(|| Arc::new(NoProgress));
@@ -106,24 +106,24 @@ impl Connection {
         Ok(Self { config, region, limits, clients })
     }
 
-    /// The account, if somebody who must know has said which it is.
+    /// Connects to a known account, for example the one in a function's ARN. Makes no call.
     pub fn into_account(self, account: AccountId) -> Aws {
         let Self { config: _, region, limits, clients } = self;
         Aws { clients, limits, account, region, absent_is_empty: Arc::default() }
     }
 
-    /// Asks whose account the credentials open.
+    /// Requests the account of the credentials from STS.
     ///
     /// # Errors
-    /// [`ErrorKind::Credentials`] without credentials that work, [`ErrorKind::Unreachable`] when
-    /// AWS does not answer.
+    /// [`ErrorKind::Credentials`] without valid credentials, [`ErrorKind::Unreachable`] if AWS does
+    /// not respond.
     pub async fn ask(self) -> Result<Aws, CloudError> {
         self.limits.wait_for(ApiCall::GetCallerIdentity).await;
         let caller = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;
         let caller = caller.map_err(|error| failed(ApiCall::GetCallerIdentity, &error))?;
         let account =
             caller.account().unwrap_or_default().parse().map_err(|cause| {
-                error::bad_answer(ApiCall::GetCallerIdentity, format!("{cause}"))
+                error::bad_response(ApiCall::GetCallerIdentity, format!("{cause}"))
             })?;
         Ok(self.into_account(account))
     }
@@ -151,15 +151,15 @@ impl Clients {
     }
 }
 
-/// Connects to AWS and asks whose account the credentials open.
+/// Connects to AWS and requests the account of the credentials.
 ///
 /// # Errors
-/// Those of [`Connection::prepare`] and [`Connection::ask`].
+/// Same as [`Connection::prepare`] and [`Connection::ask`].
 pub async fn connect(options: Connect) -> Result<Aws, CloudError> {
     Connection::prepare(options).await?.ask().await
 }
 
-/// Publishing must not delay the run that it is about: retries count too.
+/// Publishing must not delay the run, so the time limit includes retries.
 fn publish_within() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(PUBLISH_WITHIN)
@@ -189,8 +189,8 @@ async fn load(options: Connect) -> SdkConfig {
         loader = loader.region(aws_config::Region::new(region));
     }
     if let Some(profile) = profile {
-        // Said aloud, it wins over keys in the environment, as with the AWS CLI: a run in another
-        // account than the one that was asked for would be the worst of mistakes.
+        // An explicit profile takes precedence over keys in the environment, as in the AWS CLI.
+        // Otherwise the run could change the wrong account.
         let provider = ProfileFileCredentialsProvider::builder().profile_name(&profile).build();
         loader = loader.profile_name(profile).credentials_provider(provider);
     }
@@ -210,12 +210,12 @@ async fn load(options: Connect) -> SdkConfig {
 }
 
 fn region_of(config: &SdkConfig) -> Result<Region, CloudError> {
-    // An empty variable says nothing.
+    // An empty variable counts as unset.
     let region = config.region().map(AsRef::<str>::as_ref).filter(|region| !region.is_empty());
     let message = match region.map(str::parse) {
         Some(Ok(region)) => return Ok(region),
         Some(Err(cause)) => cause.to_string(),
-        None => "no Region: give --region, or set AWS_REGION or a profile's region".to_owned(),
+        None => "no Region; pass --region, or set AWS_REGION or a Region in the profile".to_owned(),
     };
     let call = "aws configuration";
     Err(CloudError { call, kind: ErrorKind::Credentials, code: String::new(), message })

@@ -1,8 +1,8 @@
-//! Which endpoints are called: with TLS, or on this machine.
+//! Checks endpoints: only TLS or a loopback address is allowed.
 //!
-//! Whoever answers instead of AWS decides what is in use. And the SDK takes no notice of a general
-//! endpoint that is no URL, and calls AWS itself: a typing error in the address of a stand-in would
-//! change a real account.
+//! An attacker who responds instead of AWS could report images as unused. Also, the SDK ignores a
+//! general endpoint that is not a URL, and calls AWS instead. A typing error in the address of a
+//! stand-in would then change a real account.
 
 use std::net::IpAddr;
 
@@ -11,59 +11,61 @@ use aws_types::service_config::ServiceConfigKey;
 use http::Uri;
 use steward::cloud::{CloudError, ErrorKind};
 
-/// The services whose endpoints can be set one by one, as the SDK calls them: those that are called,
-/// and those that credentials may come from.
+/// The SDK's names of the services whose endpoints can be set individually: the services that are
+/// called, and the services that provide credentials.
 const SERVICES: [&str; 9] =
     ["EC2", "Auto Scaling", "Batch", "EventBridge", "rbin", "SSM", "STS", "SSO", "SSO OIDC"];
-/// The variable and the setting of a profile that have the endpoint. For one service, its name is at
-/// the end of the variable, and the setting in a section of its own.
+/// The environment variable and the profile setting for the endpoint. For one service, its name is
+/// appended to the variable, and the setting is in the section of the service.
 const VARIABLE: &str = "AWS_ENDPOINT_URL";
 const SETTING: &str = "endpoint_url";
 
-/// Why an endpoint is not called. The URL may hold a password, and is not repeated.
+/// Why an endpoint is not allowed. The message does not contain the URL, which may have a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// It is no URL with a host.
-    #[error("it is no URL such as https://ec2.eu-central-1.amazonaws.com or http://127.0.0.1:4566")]
-    NoUrl,
-    /// Anybody in between can read the calls, and answer them.
+    /// The text is not a URL with a host.
     #[error(
-        "http://{host} is not encrypted: use https://, or an address of this machine (127.0.0.1, [::1] or localhost)"
+        "not a URL; expected for example https://ec2.eu-central-1.amazonaws.com or http://127.0.0.1:4566"
+    )]
+    NoUrl,
+    /// The connection is not encrypted, so others could read and change the calls and responses.
+    #[error(
+        "http://{host} is not encrypted; use https://, or a loopback address (127.0.0.1, [::1] or localhost)"
     )]
     NotEncrypted {
-        /// The host.
+        /// The host name or address in the URL.
         host: String,
     },
 }
 
-/// Whether `url` may be called: `https://`, or `http://` and an address of this machine.
+/// Checks that `url` is `https://`, or `http://` with a loopback address.
 ///
 /// # Errors
-/// Why not.
+/// The reason why the endpoint is not allowed.
 pub fn check_endpoint(url: &str) -> Result<(), EndpointError> {
     let url: Uri = url.parse().map_err(|_| EndpointError::NoUrl)?;
     let host = url.host().filter(|host| !host.is_empty()).ok_or(EndpointError::NoUrl)?;
     match url.scheme_str() {
         Some("https") => Ok(()),
-        Some("http") if is_this_machine(host) => Ok(()),
+        Some("http") if is_loopback(host) => Ok(()),
         Some("http") => Err(EndpointError::NotEncrypted { host: host.to_owned() }),
         _ => Err(EndpointError::NoUrl),
     }
 }
 
-fn is_this_machine(host: &str) -> bool {
+fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
         || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// Checks every endpoint that `config` has, wherever it comes from.
+/// Checks all endpoints in `config`, from the environment, the profile and the options.
 pub(super) fn check_endpoints(config: &SdkConfig) -> Result<(), CloudError> {
     let failed = |of: &str, error: EndpointError| CloudError {
         call: "aws configuration",
         kind: ErrorKind::Other,
         code: String::new(),
-        message: format!("the endpoint {of}: {error}"),
+        message: format!("invalid endpoint {of}: {error}"),
     };
     if let Some(url) = config.endpoint_url() {
         let of = format!("of --endpoint-url, {VARIABLE} or the profile's {SETTING}");
@@ -73,7 +75,7 @@ pub(super) fn check_endpoints(config: &SdkConfig) -> Result<(), CloudError> {
     for service in SERVICES {
         let key = ServiceConfigKey::builder().service_id(service).env(VARIABLE).profile(SETTING);
         let Ok(key) = key.build() else { continue };
-        // The general setting where the service has none of its own, read by nobody yet.
+        // The service's setting, or the general one, which has not been checked yet.
         let Some(url) = settings.load_config(key) else { continue };
         let variable = service.to_uppercase().replace(' ', "_");
         let of = format!(
@@ -89,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_this_machine_is_called_without_encryption() {
+    fn only_a_loopback_address_is_called_without_encryption() {
         for url in [
             "https://ec2.eu-central-1.amazonaws.com",
             "https://vpce-1-a.ec2.eu-central-1.vpce.amazonaws.com/path",

@@ -1,4 +1,4 @@
-//! What a failed call means: the one place where AWS error codes are told apart.
+//! Classifies failed calls. AWS error codes are interpreted only here.
 
 use std::error::Error;
 
@@ -7,33 +7,32 @@ use steward::cloud::{CloudError, ErrorKind};
 
 use super::api_call::ApiCall;
 
-const NO_CREDENTIALS: &str = "no AWS credentials: set AWS_PROFILE to a profile that has some, or \
+const NO_CREDENTIALS: &str = "no AWS credentials; set AWS_PROFILE to a profile with credentials, or \
      AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws sso login`";
-const NO_ANSWER: &str = "no response: check the Region, the endpoint and the network";
-const SIGN_ON_EXPIRED: &str = "the single sign-on session has expired: run `aws sso login`";
-/// What a Region that is not enabled answers looks like bad credentials.
-const MAYBE_NOT_ENABLED: &str =
-    "if these credentials work in other Regions, this one is probably not enabled for the account";
+const NO_RESPONSE: &str = "no response; check the Region, the endpoint and the network";
+const SIGN_ON_EXPIRED: &str = "the single sign-on session has expired; run `aws sso login`";
+/// Appended to errors that a Region returns if it is not enabled. They look like invalid credentials.
+const MAYBE_NOT_ENABLED: &str = "if these credentials work in other Regions, this Region is probably not enabled for the account";
 
-/// The failure of `call` as the port reports it.
+/// Converts the error of `call` to the error of the port.
 pub(super) fn failed<E>(call: ApiCall, error: &SdkError<E>) -> CloudError
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
     let (kind, code, message) = match error {
         SdkError::ServiceError(answer) => {
-            let said = answer.err();
-            let code = said.code().unwrap_or_default();
-            let message = said.message().unwrap_or_default();
-            // A gateway in between may answer without a code.
+            let details = answer.err();
+            let code = details.code().unwrap_or_default();
+            let message = details.message().unwrap_or_default();
+            // A gateway between the client and AWS may respond without a code.
             let status = answer.raw().status().as_u16();
             let text = match (message.is_empty(), code.is_empty()) {
                 (false, _) => one_line(message),
                 (true, false) => code.to_owned(),
-                // What the SDK could not read in a response that is no error.
+                // The SDK could not parse a successful response.
                 (true, true) if answer.raw().status().is_success() => {
                     let causes = causes(error).replace("unhandled error: ", "");
-                    format!("the response cannot be parsed: {causes}")
+                    format!("cannot parse the response: {causes}")
                 }
                 (true, true) => format!("HTTP status {status} without an error code"),
             };
@@ -52,7 +51,7 @@ where
             }
         }
         SdkError::ResponseError(_) => {
-            let message = format!("the answer cannot be read: {}", causes(error));
+            let message = format!("cannot read the response: {}", causes(error));
             (ErrorKind::Other, String::new(), message)
         }
         _ => (ErrorKind::Other, String::new(), causes(error)),
@@ -61,10 +60,10 @@ where
 }
 
 fn unreachable(causes: &str) -> (ErrorKind, String, String) {
-    (ErrorKind::Unreachable, String::new(), format!("{NO_ANSWER} ({causes})"))
+    (ErrorKind::Unreachable, String::new(), format!("{NO_RESPONSE} ({causes})"))
 }
 
-/// What the service said, and what may help.
+/// The message of the service, with a remedy if there is one.
 fn with_remedy(text: String, call: ApiCall, kind: ErrorKind, code: &str) -> String {
     let is_missing = matches!(
         code,
@@ -75,21 +74,21 @@ fn with_remedy(text: String, call: ApiCall, kind: ErrorKind, code: &str) -> Stri
     );
     match (kind, call.switched_off_by()) {
         (ErrorKind::Credentials, _) if MAYBE_REGION.contains(&code) => {
-            format!("{text} ({MAYBE_NOT_ENABLED})")
+            format!("{text}; {MAYBE_NOT_ENABLED}")
         }
         (_, Some(setting)) if is_missing => {
-            format!("{text} (if this Region does not have this call, set {setting})")
+            format!("{text}; if this Region does not have this call, set {setting}")
         }
         _ => text,
     }
 }
 
-/// What a Region that is not enabled answers, and bad credentials too.
+/// Error codes that AWS returns both for a Region that is not enabled and for invalid credentials.
 const MAYBE_REGION: [&str; 4] =
     ["AuthFailure", "InvalidClientTokenId", "OptInRequired", "UnrecognizedClientException"];
 
-/// The instance metadata service is asked last, wherever we run. When it is what failed, nothing
-/// before it had credentials, and its own troubles would only mislead.
+/// The provider chain always queries the instance metadata service last. If it fails, no other provider
+/// had credentials, and the cause of the failure would only mislead.
 fn no_credentials(causes: &str) -> String {
     let lower = causes.to_lowercase();
     let is_sign_on = lower.contains("sso") || lower.contains("login token");
@@ -102,15 +101,15 @@ fn no_credentials(causes: &str) -> String {
     }
 }
 
-/// An answer that came, but holds what it must not, or lacks what it must hold.
-pub(super) fn bad_answer(call: ApiCall, message: String) -> CloudError {
+/// The error for a response that contains unexpected data or lacks required data.
+pub(super) fn bad_response(call: ApiCall, message: String) -> CloudError {
     CloudError { call: call.name(), kind: ErrorKind::Other, code: String::new(), message }
 }
 
-/// One entry of a call that was answered, but not done for this one.
+/// The error for one entry of a call that succeeded for other entries.
 pub(super) fn entry_failed(call: ApiCall, code: Option<&str>, message: Option<&str>) -> CloudError {
     let code = code.unwrap_or_default();
-    let message = message.unwrap_or("the answer does not say what became of it");
+    let message = message.unwrap_or("the response lacks the result");
     CloudError {
         call: call.name(),
         kind: kind_of(code, message),
@@ -119,19 +118,19 @@ pub(super) fn entry_failed(call: ApiCall, code: Option<&str>, message: Option<&s
     }
 }
 
-/// A call that is not made, because it would ask for what cannot be.
+/// The error for a call that is not made because its parameters would be invalid.
 pub(super) fn bad_request(call: ApiCall, message: String) -> CloudError {
-    bad_answer(call, message)
+    bad_response(call, message)
 }
 
-/// An image still uses the snapshot, or did a moment ago.
+/// Whether an image uses the snapshot, or did until a moment ago.
 pub(super) fn is_in_use(error: &CloudError) -> bool {
     error.code == "InvalidSnapshot.InUse"
 }
 
-/// The image in the Recycle Bin cannot come back, because a snapshot of it is not there. EC2 writes
-/// that a snapshot is not there in two ways: DescribeSnapshots in one, RegisterImage in the other.
-/// Which one comes here is not verified.
+/// Whether an image cannot be restored from the Recycle Bin because one of its snapshots does not
+/// exist. EC2 has two codes for a missing snapshot: DescribeSnapshots returns one, RegisterImage the
+/// other. It is not verified which one is returned here.
 pub(super) fn lacks_a_snapshot(error: &CloudError) -> bool {
     error.kind == ErrorKind::NotFound && error.code.starts_with("InvalidSnapshot")
 }
@@ -139,8 +138,8 @@ pub(super) fn lacks_a_snapshot(error: &CloudError) -> bool {
 fn kind_of(code: &str, message: &str) -> ErrorKind {
     match code {
         "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" => ErrorKind::Denied,
-        // The same code also says that an image or snapshot belongs to another account, which
-        // neither a permission nor another key would cure.
+        // EC2 also returns this code for an image or snapshot of another account. Then neither a
+        // permission nor another key would help.
         "AuthFailure" if message.contains("credentials") => ErrorKind::Credentials,
         "ExpiredToken"
         | "ExpiredTokenException"
@@ -161,9 +160,9 @@ fn kind_of(code: &str, message: &str) -> ErrorKind {
         | "SlowDown"
         | "TooManyRequestsException" => ErrorKind::Throttled,
         _ if code.starts_with("Throttl") => ErrorKind::Throttled,
-        // What a deregistered image answers for a while, before it is not found.
+        // Returned for some time after an image is deregistered, before `InvalidAMIID.NotFound`.
         "InvalidAMIID.Unavailable" => ErrorKind::NotFound,
-        // What has the form of no id is the id of no image.
+        // An image with a malformed id does not exist.
         "InvalidAMIID.Malformed" => ErrorKind::NotFound,
         _ if code.ends_with("NotFound") || code.ends_with("NotFoundException") => {
             ErrorKind::NotFound
@@ -172,31 +171,30 @@ fn kind_of(code: &str, message: &str) -> ErrorKind {
     }
 }
 
-/// The service's words without line breaks, and without the kilobyte of encoded text that
-/// some denials end with.
+/// The message of the service without line breaks, and without the kilobyte of encoded text at the end
+/// of some denials.
 fn one_line(text: &str) -> String {
     let text = text.split("Encoded authorization failure message").next().unwrap_or_default();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The chain of causes in one line, without the SDK's own wrapping at its head and without
-/// what a cause only repeats.
+/// The chain of causes in one line, without the SDK's generic outer errors and without repetitions.
 fn causes(error: &(dyn Error + 'static)) -> String {
-    let mut said: Vec<String> = Vec::new();
+    let mut texts: Vec<String> = Vec::new();
     let mut next = error.source();
     while let Some(cause) = next {
         let text = one_line(&cause.to_string());
-        // The SDK prints its whole request, credentials' session token included.
+        // The SDK prints the whole request, including the session token of the credentials.
         let text = text.split(" to request `Request").next().unwrap_or_default().to_owned();
         let wrapping = text.is_empty()
             || text == "other"
             || text.ends_with("interceptor encountered an error");
-        if !wrapping && !said.iter().any(|held| held.contains(&text)) {
-            said.push(text);
+        if !wrapping && !texts.iter().any(|other| other.contains(&text)) {
+            texts.push(text);
         }
         next = cause.source();
     }
-    if said.is_empty() { one_line(&error.to_string()) } else { said.join(": ") }
+    if texts.is_empty() { one_line(&error.to_string()) } else { texts.join(": ") }
 }
 
 #[cfg(test)]
@@ -234,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_that_is_not_there_is_told_in_two_ways() {
+    fn a_missing_snapshot_has_two_codes() {
         let lacks = |code: &str| {
             lacks_a_snapshot(&entry_failed(ApiCall::RestoreImageFromRecycleBin, Some(code), None))
         };
@@ -243,20 +241,20 @@ mod tests {
     }
 
     #[test]
-    fn another_accounts_image_is_not_a_matter_of_credentials() {
+    fn another_accounts_image_is_not_a_credentials_error() {
         let words = "AWS was not able to validate the provided access credentials";
         assert_eq!(kind_of("AuthFailure", words), ErrorKind::Credentials);
         assert_eq!(kind_of("AuthFailure", "Not authorized for image:ami-1"), ErrorKind::Other);
     }
 
     #[test]
-    fn an_error_says_what_may_help() {
-        let said = |call: ApiCall, code: &str| {
+    fn an_error_contains_the_remedy() {
+        let message = |call: ApiCall, code: &str| {
             let kind = kind_of(code, "credentials");
             with_remedy("no".to_owned(), call, kind, code)
         };
         for code in ["AuthFailure", "InvalidClientTokenId", "OptInRequired"] {
-            let text = said(ApiCall::DescribeImages, code);
+            let text = message(ApiCall::DescribeImages, code);
             assert!(text.contains("not enabled for the account"), "{code}: {text}");
         }
         for (call, setting) in [
@@ -265,15 +263,15 @@ mod tests {
             (ApiCall::ListRules, "safety.recycle_bin = \"optional\""),
         ] {
             for code in ["InvalidAction", "UnsupportedOperation"] {
-                assert!(said(call, code).contains(setting), "{code}");
+                assert!(message(call, code).contains(setting), "{code}");
             }
         }
-        assert_eq!(said(ApiCall::DescribeInstances, "InvalidAction"), "no");
-        assert_eq!(said(ApiCall::DescribeImageReferences, "InternalError"), "no");
+        assert_eq!(message(ApiCall::DescribeInstances, "InvalidAction"), "no");
+        assert_eq!(message(ApiCall::DescribeImageReferences, "InternalError"), "no");
     }
 
     #[test]
-    fn an_expired_sign_on_is_told_from_no_credentials() {
+    fn an_expired_sign_on_differs_from_no_credentials() {
         let sso = "failed to load credentials: the SSO token has expired and cannot be refreshed";
         assert_eq!(no_credentials(sso), SIGN_ON_EXPIRED);
         assert_eq!(no_credentials("cached Login token is expired"), SIGN_ON_EXPIRED);
@@ -288,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_that_repeats_another_is_said_once() {
+    fn a_repeated_cause_is_shown_once() {
         #[derive(Debug, thiserror::Error)]
         #[error("dns error: no such host")]
         struct OuterError(#[source] InnerError);

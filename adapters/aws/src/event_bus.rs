@@ -12,7 +12,7 @@ use super::error::entry_failed;
 
 #[async_trait]
 impl EventBus for Aws {
-    /// An answer of 200 says of each entry whether it was taken.
+    /// A response with status 200 contains a result for each entry, which may be an error.
     async fn put(
         &self,
         bus: &str,
@@ -46,7 +46,7 @@ impl EventBus for Aws {
             .collect())
     }
 
-    /// The SDK waits before it repeats a call, but an entry that was not taken is no failed call.
+    /// The SDK retries failed calls with a backoff, but a call with rejected entries has not failed.
     async fn back_off(&self, attempt: u32) {
         let delay = Duration::from_millis(250) * attempt.saturating_mul(attempt);
         tokio::time::sleep(delay).await;

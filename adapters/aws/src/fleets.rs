@@ -1,8 +1,8 @@
-//! EC2 fleets, spot fleets and spot requests.
+//! EC2 fleets, Spot fleets and Spot requests.
 //!
-//! Those that are over are dropped here and not by a filter: a filter would have to name the
-//! states that count, and would lose a state that it does not know. An instant fleet is in no
-//! listing; it launches its instances once, and they are references themselves.
+//! Finished ones are dropped here and not by a filter. A filter would have to list the states that
+//! count, and would miss unknown states. Instant fleets are not in any listing. They launch their
+//! instances once, and the instances are references themselves.
 
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{
@@ -16,10 +16,10 @@ use super::Aws;
 use super::api_call::ApiCall;
 use super::launch_sources::{LaunchSource, ListLaunchSources};
 
-/// The largest page of the three listings.
+/// The maximum page size of the three listings.
 const PAGE: i32 = 1000;
 
-/// EC2 fleets.
+/// Reads EC2 fleets.
 pub(super) struct Fleets;
 
 #[async_trait]
@@ -50,7 +50,7 @@ impl ListLaunchSources for Fleets {
     }
 }
 
-/// Spot fleets.
+/// Reads Spot fleets.
 pub(super) struct SpotFleets;
 
 #[async_trait]
@@ -85,7 +85,7 @@ impl ListLaunchSources for SpotFleets {
     }
 }
 
-/// Spot requests.
+/// Reads Spot requests.
 pub(super) struct SpotRequests;
 
 #[async_trait]
@@ -148,8 +148,8 @@ fn is_spot_fleet_over(state: Option<&BatchState>) -> bool {
     )
 }
 
-/// Open and active ones are not over. The instance of a disabled one is stopped, and a reference
-/// itself.
+/// Whether a Spot request is finished. Open and active requests are not. A disabled request has a
+/// stopped instance, which is a reference itself.
 fn is_request_over(state: Option<&SpotInstanceState>) -> bool {
     matches!(
         state,
@@ -293,7 +293,7 @@ mod tests {
             ("submitted", false),
             ("active", false),
             ("modifying", false),
-            ("a state of tomorrow", false),
+            ("an unknown state", false),
             ("deleted", true),
             ("deleted_running", true),
             ("deleted_terminating", true),
@@ -305,7 +305,7 @@ mod tests {
             ("submitted", false),
             ("active", false),
             ("modifying", false),
-            ("a state of tomorrow", false),
+            ("an unknown state", false),
             ("cancelled", true),
             ("cancelled_running", true),
             ("cancelled_terminating", true),
@@ -316,7 +316,7 @@ mod tests {
         for (state, over) in [
             ("open", false),
             ("active", false),
-            ("a state of tomorrow", false),
+            ("an unknown state", false),
             ("closed", true),
             ("cancelled", true),
             ("disabled", true),

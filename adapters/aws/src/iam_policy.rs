@@ -1,7 +1,7 @@
-//! The IAM policy for a person: which calls a use needs is in [`api_call`](super::api_call), and on
-//! which resources and under which conditions is here.
+//! The IAM policy for a person. [`api_call`](super::api_call) lists the calls for each use. This
+//! module adds the resources and the conditions.
 //!
-//! Nothing in it names an account: `${aws:PrincipalAccount}` is that of whoever calls.
+//! The policy contains no account ID: `${aws:PrincipalAccount}` is the caller's account.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +10,10 @@ use steward::model::{Region, TagNames};
 use super::api_call::ApiCall;
 use super::policy_document::{Conditions, PolicyDocument, Statement};
 
-/// What somebody is to be allowed.
+/// A use of the command that an IAM policy allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Use {
-    /// Everything that changes nothing: `plan`, `explain`, `report`, `simulate`, `inventory`, `init`.
+    /// All read-only commands: `plan`, `explain`, `report`, `simulate`, `inventory`, `init`.
     Plan,
     /// `apply`, which plans first.
     Apply,
@@ -24,58 +24,58 @@ pub enum Use {
 }
 
 impl Use {
-    /// Whether who is allowed this needs the calls of `other`.
+    /// Whether this use includes the calls of `other`.
     fn includes(self, other: Self) -> bool {
         self == other || (self, other) == (Self::Apply, Self::Plan)
     }
 }
 
-/// What a document is about.
+/// The options of an IAM policy.
 #[derive(Debug, Clone)]
 pub struct Permissions {
-    /// What is to be allowed.
+    /// The use that the policy allows.
     pub uses: Vec<Use>,
-    /// The only Region, or all of the commercial partition.
+    /// The only allowed Region. `None` allows all Regions of the commercial partition.
     pub region: Option<Region>,
-    /// What the names of the state tags begin with.
+    /// The prefix of the state tags.
     pub prefix: String,
-    /// Whether launch permissions may be restored: `shared_images = "retire"`, under `[safety]` or in
-    /// a rule.
+    /// Whether launch permissions may be restored. Needed for `shared_images = "retire"` in
+    /// `[safety]` or in a rule.
     pub shared_images: bool,
-    /// The parameters that launch templates name as their image, beside AWS's public ones: names or
-    /// ARNs, also with `*`.
+    /// The parameters from which launch templates read their image ID, in addition to AWS's public
+    /// parameters: names or ARNs, which may contain `*`.
     pub image_parameters: Vec<String>,
 }
 
-/// A statement: calls that need the same resources and conditions.
+/// A statement of the policy: calls with the same resources and conditions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
 pub(super) enum Grant {
-    /// AWS knows no narrower resource for describing and listing.
+    /// Describe and List calls, for which AWS supports only the resource `*`.
     Read,
     ReadAttributes,
     ReadParameters,
     ReadRecycleBinRules,
     WriteStateTags,
-    /// Only the tag by which people exclude images and snapshots.
+    /// Only the `keep` tag, with which people exclude images and snapshots.
     WriteKeepTag,
-    /// Only on images that were found expired before.
+    /// Only on images that an earlier run found expired.
     Retire,
-    /// Only snapshots that were announced before, alone or together with their image.
+    /// Only snapshots whose deletion was announced, alone or together with their image.
     DeleteSnapshots,
-    /// Undoes a retire step in a run. Only with [`Permissions::shared_images`].
+    /// Restores launch permissions in a rescue. Only with [`Permissions::shared_images`].
     ShareAgain,
-    /// Only images whose former launch permissions a tag holds.
+    /// Only images with a state tag that contains their former launch permissions.
     Enable,
-    /// The same. Only with [`Permissions::shared_images`].
+    /// Launch permissions of such images. Only with [`Permissions::shared_images`].
     Share,
-    /// Only images whose former deprecation a tag holds.
+    /// Only images with a state tag that contains their former deprecation time.
     RestoreDeprecation,
-    /// EC2 documents no condition that holds for what is in the Recycle Bin.
+    /// EC2 documents no condition key for resources in the Recycle Bin.
     Recover,
 }
 
-/// The calls that EC2 makes for DescribeImageReferences in its caller's name, as AWS's policy
-/// AmazonEC2ImageReferencesAccessPolicy has them: those without and those with a resource.
+/// The calls that EC2 makes for DescribeImageReferences on behalf of the caller, as in the AWS managed
+/// policy AmazonEC2ImageReferencesAccessPolicy: calls without and calls with a resource.
 const FOR_REFERENCES: &[&str] = &[
     "imagebuilder:ListContainerRecipes",
     "imagebuilder:ListImageRecipes",
@@ -85,7 +85,7 @@ const FOR_EACH_REFERENCE: &[&str] = &["imagebuilder:GetContainerRecipe", "ssm:Ge
 const EC2_IMAGES: &str = "ec2-images.amazonaws.com";
 
 impl Permissions {
-    /// The policy document.
+    /// Builds the policy document.
     pub fn document(&self) -> PolicyDocument {
         let mut granted: BTreeMap<Grant, BTreeSet<&'static str>> = BTreeMap::new();
         for call in ApiCall::ALL {
@@ -148,7 +148,7 @@ impl Permissions {
         let own = ("StringEquals", "ec2:Owner".to_owned(), "${aws:PrincipalAccount}".to_owned());
         let has = |tag: &str| ("Null", format!("aws:ResourceTag/{tag}"), "false".to_owned());
         let all = match grant {
-            // The other resources name the Region.
+            // The ARNs of the other resources contain the Region.
             Grant::Read => self.region.iter().map(in_region).collect(),
             Grant::ReadParameters | Grant::ReadRecycleBinRules | Grant::Recover => vec![],
             Grant::ReadAttributes => vec![own],
@@ -156,7 +156,7 @@ impl Permissions {
                 let keys = "aws:TagKeys".to_owned();
                 let rest = if grant == Grant::WriteKeepTag { "keep" } else { "*" };
                 let ours = format!("{}{rest}", literally(&self.prefix));
-                // Of no keys at all, all are ours.
+                // `ForAllValues` also matches a request without tag keys.
                 let some = ("Null", keys.clone(), "false".to_owned());
                 vec![own, ("ForAllValues:StringLike", keys, ours), some]
             }
@@ -185,7 +185,7 @@ impl Permissions {
         if name.starts_with("arn:") {
             return name.to_owned();
         }
-        // A name that is a path begins with the `/` that the ARN has anyway.
+        // A name that is a path starts with `/`, which the ARN already contains.
         self.arn("ssm", "*", &format!("parameter/{}", name.trim_start_matches('/')))
     }
 }
@@ -211,7 +211,7 @@ fn for_references(sid: &'static str, actions: &[&'static str], resource: Vec<Str
     }
 }
 
-/// The text in a pattern of IAM that matches `text` alone.
+/// Escapes `text` for an IAM pattern, so that the pattern matches only `text`.
 fn literally(text: &str) -> String {
     let mut pattern = String::new();
     for character in text.chars() {

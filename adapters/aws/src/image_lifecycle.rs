@@ -12,7 +12,7 @@ use super::Aws;
 use super::api_call::ApiCall;
 use super::time::date_time;
 
-/// EC2 refuses to deprecate in the past, and rounds to the minute.
+/// EC2 rejects a deprecation time in the past, and rounds it to the minute.
 const SOONEST: Duration = Duration::from_secs(60);
 
 #[async_trait]
@@ -75,8 +75,8 @@ impl ImageWriter for Aws {
 }
 
 impl Aws {
-    /// What EC2 answers when an image is already as wanted is not documented. So when the call
-    /// was answered with an error that may mean this, the image itself is looked at.
+    /// The response of EC2 for an image that is already in the wanted state is not documented. If an
+    /// error may mean this, the image is read to find out.
     async fn unless(
         &self,
         done: Result<(), CloudError>,
@@ -94,19 +94,19 @@ impl Aws {
         }
     }
 
-    /// The time of day as the SDK has it, which signs its calls with it.
+    /// The current time of the SDK, which it also uses to sign calls.
     fn now(&self) -> Option<Timestamp> {
         self.clients.ec2.config().time_source()?.now().try_into().ok()
     }
 }
 
-/// `at`, or the soonest that EC2 takes at `now`.
+/// The later of `at` and the earliest time that EC2 accepts at `now`.
 fn no_sooner(at: Timestamp, now: Timestamp) -> Timestamp {
     now.checked_add(SOONEST).map_or(at, |soonest| at.max(soonest))
 }
 
-/// Only what EC2 says it deleted counts: a server that does not know the parameter ignores it,
-/// and the answer then says nothing about the snapshots.
+/// The snapshots that EC2 reports as deleted. A server that does not support the parameter ignores
+/// it, and its response then contains no snapshots.
 fn deregistered(image: &ImageId, results: &[DeleteSnapshotReturnCode]) -> Deregistered {
     let mut deleted = Vec::new();
     for result in results {
@@ -114,7 +114,7 @@ fn deregistered(image: &ImageId, results: &[DeleteSnapshotReturnCode]) -> Deregi
         let code = result.return_code().map_or("none", SnapshotReturnCodes::as_str);
         match (result.return_code(), snapshot.parse::<SnapshotId>()) {
             (Some(SnapshotReturnCodes::Success), Ok(id)) => deleted.push(id),
-            _ => tracing::info!(%image, snapshot, code, "a snapshot stayed"),
+            _ => tracing::info!(%image, snapshot, code, "snapshot was not deleted"),
         }
     }
     Deregistered { deleted }
@@ -149,7 +149,7 @@ mod tests {
             &[
                 result("snap-1", Some("success")),
                 result("snap-2", Some("skipped")),
-                result("snap-3", Some("a code of tomorrow")),
+                result("snap-3", Some("an-unknown-code")),
                 result("snap-4", None),
             ],
         );

@@ -1,4 +1,4 @@
-//! What EC2 itself knows to refer to images.
+//! References that EC2 itself reports (DescribeImageReferences).
 
 use aws_sdk_ec2::types::{
     ImageReference, ImageReferenceOptionName, ImageReferenceResourceType, ResourceTypeOption,
@@ -9,19 +9,19 @@ use steward::model::{ImageId, Reference, ReferenceKind, TemplateVersions};
 
 use super::Aws;
 use super::api_call::ApiCall;
-use super::error::bad_answer;
+use super::error::bad_response;
 
-/// DescribeImageReferences takes at most so many images a call.
+/// The maximum number of images per DescribeImageReferences call.
 pub(super) const MAX_IMAGES: usize = 10;
-/// How many of a template's newest versions it looks at unless told otherwise, and at most.
+/// How many of a template's newest versions EC2 checks, by default and at most.
 const DEFAULT_VERSIONS: u32 = 10;
 const MAX_VERSIONS: u32 = 10_000;
-/// Every instance state except terminated: here, unlike in a listing, they have to be named.
+/// All instance states except `terminated`. Unlike in a listing, the states have to be named.
 const LIVING: [&str; 5] = ["pending", "running", "shutting-down", "stopping", "stopped"];
 
 impl Aws {
-    /// Nothing refers to an image that is gone. Whether EC2 fails the call for one such image is
-    /// not documented; if it does, the others are asked for one by one.
+    /// An image that no longer exists has no references. It is not documented whether EC2 fails the
+    /// call for one such image. If it does, each of the others is requested individually.
     pub(super) async fn references_to_some(
         &self,
         images: &[ImageId],
@@ -49,7 +49,7 @@ impl Aws {
         self.list(
             ApiCall::DescribeImageReferences,
             |token| {
-                // The bounds of a page are not documented, so that its size is left to EC2.
+                // The limits of the page size are not documented, so the size is left to EC2.
                 let request = self
                     .clients
                     .ec2
@@ -66,7 +66,7 @@ impl Aws {
     }
 }
 
-/// Everything that EC2 can look at, and how far it is to look.
+/// All resource types that EC2 can check, with the depth of the check.
 pub(super) fn wanted(versions: TemplateVersions) -> Vec<ResourceTypeRequest> {
     let depth = match versions {
         TemplateVersions::DefaultAndLatest => DEFAULT_VERSIONS,
@@ -95,12 +95,13 @@ pub(super) fn wanted(versions: TemplateVersions) -> Vec<ResourceTypeRequest> {
 }
 
 fn reference_of(reference: ImageReference) -> Result<Reference, CloudError> {
-    let bad = |message: String| bad_answer(ApiCall::DescribeImageReferences, message);
+    let bad = |message: String| bad_response(ApiCall::DescribeImageReferences, message);
     let arn = reference.arn.filter(|arn| !arn.is_empty());
-    let arn = arn.ok_or_else(|| bad("a reference came without the ARN of its resource".into()))?;
+    let arn = arn.ok_or_else(|| bad("a reference in the response has no resource ARN".into()))?;
     let image = reference.image_id.unwrap_or_default();
-    let image_id =
-        image.parse().map_err(|cause| bad(format!("the image that {arn} refers to: {cause}")))?;
+    let image_id = image
+        .parse()
+        .map_err(|cause| bad(format!("invalid image id referenced by {arn}: {cause}")))?;
     let kind = match &reference.resource_type {
         Some(ImageReferenceResourceType::Ec2Instance) => ReferenceKind::Instance,
         Some(ImageReferenceResourceType::Ec2LaunchTemplate) => ReferenceKind::LaunchTemplate,
@@ -171,8 +172,8 @@ mod tests {
     #[test]
     fn a_reference_from_nowhere_or_to_nothing_is_not_passed_over() {
         let nameless = ImageReference::builder().image_id("ami-1").build();
-        assert!(reference_of(nameless).unwrap_err().message.contains("without the ARN"));
+        assert!(reference_of(nameless).unwrap_err().message.contains("has no resource ARN"));
         let aimless = ImageReference::builder().arn("arn:x").build();
-        assert!(reference_of(aimless).unwrap_err().message.contains("arn:x refers to"));
+        assert!(reference_of(aimless).unwrap_err().message.contains("referenced by arn:x"));
     }
 }

@@ -1,8 +1,8 @@
-//! What a template, a group or a fleet means by the text that it names its image or a snapshot with.
+//! Resolving the image and snapshot fields of templates, Auto Scaling groups and fleets.
 //!
-//! EC2 takes any text there. One that holds no id is not taken for nothing: it may be an image that
-//! is named in a way that we do not know. No error repeats the text: it may be anything, and errors
-//! end in logs and mails.
+//! EC2 accepts any text in these fields. A text without an id is an error, because it may refer to an
+//! image in an unknown form. Errors do not contain the text: it may be a secret, and errors are
+//! written to logs and emails.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -12,45 +12,45 @@ use steward::model::{ImageId, SnapshotId};
 
 use super::Aws;
 use super::api_call::ApiCall;
-use super::error::bad_answer;
+use super::error::bad_response;
 
-/// How a template says that something else, or a Systems Manager parameter, holds its image.
+/// The prefixes of an image field that refers to another resource, or to a Systems Manager parameter.
 const ALIAS: &str = "resolve:";
 const SSM_ALIAS: &str = "resolve:ssm:";
 /// The lengths of ids without their prefix, in hexadecimal digits.
 const ID_LENGTHS: [usize; 2] = [8, 17];
 
-/// What each text means, once found out: each parameter is asked for once.
+/// The resolved texts, so that each parameter is read only once.
 #[derive(Debug, Default)]
 pub(super) struct ResolvedImages(BTreeMap<String, Result<Vec<ImageId>, TextError>>);
 
-/// Why it is not known what a text means.
+/// Why a text could not be resolved.
 #[derive(Debug, Clone)]
 pub(super) enum TextError {
-    /// It holds no id, or names a parameter that does not exist, is encrypted or holds none: it may
-    /// be ignored.
+    /// The text has no id, or refers to a parameter that does not exist, is encrypted or has no id.
+    /// A policy may ignore the template.
     Unreadable(CloudError),
-    /// A call failed that would have told, or was denied.
+    /// A call failed or was denied.
     Failed(CloudError),
 }
 
 impl TextError {
-    /// The error of asking for a parameter.
+    /// Classifies an error from reading a parameter.
     pub(super) fn of_parameter(error: CloudError) -> Self {
         match error.kind {
             ErrorKind::NotFound => Self::Unreadable(error),
             ErrorKind::Denied => {
-                let message = format!("{}; grant ssm:GetParameter on it", error.message);
+                let message = format!("{}; grant ssm:GetParameter on the parameter", error.message);
                 Self::Failed(CloudError { message, ..error })
             }
             _ => Self::Failed(error),
         }
     }
 
-    /// The error, with whose text it is.
+    /// Adds the resource whose field contains the text.
     fn named_by(self, user: &str) -> Self {
         let named = |error: CloudError| {
-            let message = format!("{} (named by {user})", error.message);
+            let message = format!("{user}: {}", error.message);
             CloudError { message, ..error }
         };
         match self {
@@ -59,12 +59,12 @@ impl TextError {
         }
     }
 
-    /// The error of a text that is in the launch template `id`, which can be ignored.
+    /// The error for a text in the launch template `id`, with the setting that ignores the template.
     pub(super) fn in_template(self, id: &str) -> CloudError {
         match self {
             Self::Unreadable(error) => {
                 let message = format!(
-                    "{}; to ignore it, set safety.ignore_templates = [\"{id}\"]",
+                    "{}; to ignore the template, set safety.ignore_templates = [\"{id}\"]",
                     error.message
                 );
                 CloudError { message, ..error }
@@ -85,9 +85,9 @@ impl From<TextError> for CloudError {
 #[derive(Debug, PartialEq, Eq)]
 enum Meaning<'a> {
     Images(Vec<ImageId>),
-    /// The images whose ids this parameter holds.
+    /// The images whose ids are in this parameter.
     Parameter(&'a str),
-    /// An image, and we cannot tell which.
+    /// An image that cannot be determined.
     Unknown,
 }
 
@@ -104,19 +104,19 @@ fn meaning(text: &str) -> Meaning<'_> {
     }
 }
 
-/// Whether `text` can name a parameter, by its name or ARN, with a version or label. It is shown in
-/// errors, so that it must not be free text.
+/// Whether `text` can be the name or ARN of a parameter, with an optional version or label. Errors
+/// contain the name, so it must not be arbitrary text.
 fn is_parameter_name(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/_.-:".contains(&byte);
     !text.is_empty() && text.bytes().all(is_allowed)
 }
 
-/// Every image id in `text`.
+/// All image ids in `text`.
 pub(super) fn images_in(text: &str) -> Vec<ImageId> {
     ids_in("ami-", text)
 }
 
-/// Every id in `text`, whatever its case and whatever stands around it.
+/// All ids in `text`, in upper or lower case, with any text around them.
 fn ids_in<T: FromStr>(prefix: &str, text: &str) -> Vec<T> {
     let text = text.to_lowercase();
     let is_part = |c: &char| c.is_ascii_alphanumeric();
@@ -130,7 +130,7 @@ fn ids_in<T: FromStr>(prefix: &str, text: &str) -> Vec<T> {
     text.match_indices(prefix).filter_map(id_at).collect()
 }
 
-/// Every snapshot id in `text`. The error says whose text it is, and that of `call`.
+/// All snapshot ids in `text`, at least one. The error contains `user` and `call`.
 pub(super) fn snapshots_in(
     call: ApiCall,
     text: &str,
@@ -138,15 +138,15 @@ pub(super) fn snapshots_in(
 ) -> Result<Vec<SnapshotId>, TextError> {
     let found = ids_in("snap-", text);
     if found.is_empty() {
-        let error = bad_answer(call, "what names a snapshot holds no snapshot id".to_owned());
+        let error = bad_response(call, "the snapshot field contains no snapshot id".to_owned());
         return Err(TextError::Unreadable(error).named_by(&user()));
     }
     Ok(found)
 }
 
 impl Aws {
-    /// The images that `text`, which `call` showed, means: at least one. An error says whose text it
-    /// is.
+    /// The images that `text` from a response to `call` refers to, at least one. The error contains
+    /// `user`.
     pub(super) async fn images_behind(
         &self,
         images: &mut ResolvedImages,
@@ -170,8 +170,8 @@ impl Aws {
             Meaning::Images(images) => Ok(images),
             Meaning::Parameter(parameter) => self.images_in_parameter(parameter).await,
             Meaning::Unknown => {
-                let message = "what names its image holds no image id".to_owned();
-                Err(TextError::Unreadable(bad_answer(call, message)))
+                let message = "the image field contains no image id".to_owned();
+                Err(TextError::Unreadable(bad_response(call, message)))
             }
         }
     }
@@ -204,7 +204,7 @@ mod tests {
             ("resolve:ssm:call this number, please", Meaning::Unknown),
             ("resolve:tomorrow:golden", Meaning::Unknown),
             ("to be filled in", Meaning::Unknown),
-            // Neither of the two lengths: what is cut off cannot be told.
+            // The id has neither of the two lengths. It may be truncated.
             ("my ami-04e2f1a9c3d5b7e6", Meaning::Unknown),
             ("ami-1", Meaning::Unknown),
             ("ami-placeholder", Meaning::Unknown),
@@ -229,7 +229,7 @@ mod tests {
         let error = CloudError::from(error).to_string();
         assert!(
             error.ends_with(
-                "what names a snapshot holds no snapshot id (named by launch template lt-1 version 3)"
+                "launch template lt-1 version 3: the snapshot field contains no snapshot id"
             ),
             "{error}"
         );

@@ -1,4 +1,4 @@
-//! Images: listing and finding them.
+//! Listing and finding images.
 
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{Filter, Image as Ec2Image, ImageTypeValues};
@@ -8,11 +8,11 @@ use steward::model::{Image, ImageId, ImageState, SnapshotId};
 
 use super::Aws;
 use super::api_call::ApiCall;
-use super::error::bad_answer;
+use super::error::bad_response;
 use super::pagination::{FILTER_VALUES, filter};
 use super::tags::{literally, tags_of};
 
-/// The largest page that DescribeImages gives.
+/// The maximum page size of DescribeImages.
 const PAGE: i32 = 1000;
 
 #[async_trait]
@@ -20,7 +20,7 @@ impl ImageReader for Aws {
     async fn list_images(&self) -> Result<ImageListing, CloudError> {
         let mut found = ImageListing::default();
         self.own_images(&[], |image| {
-            // Kernels and ramdisks have ids of their own, and no policy is about them.
+            // Kernels and RAM disks have other ids, and policies do not apply to them.
             let kind = image.image_type.as_ref().map_or("", ImageTypeValues::as_str);
             match kind {
                 "" | "machine" => found.images.push(image_of(image)?),
@@ -32,7 +32,7 @@ impl ImageReader for Aws {
         Ok(found)
     }
 
-    /// A filter and not a list of ids, because one missing id in a list fails the whole call.
+    /// Uses a filter, because one missing id in a list of ids fails the whole call.
     async fn find_images(&self, images: &[ImageId]) -> Result<Vec<Image>, CloudError> {
         let mut found = Vec::with_capacity(images.len());
         for some in images.chunks(FILTER_VALUES) {
@@ -40,8 +40,11 @@ impl ImageReader for Aws {
             self.own_images(&filters, |image| {
                 let image = image_of(image)?;
                 if !some.contains(&image.image_id) {
-                    let message = format!("{} was not asked for", image.image_id);
-                    return Err(bad_answer(ApiCall::DescribeImages, message));
+                    let message = format!(
+                        "the response contains {}, which was not requested",
+                        image.image_id
+                    );
+                    return Err(bad_response(ApiCall::DescribeImages, message));
                 }
                 found.push(image);
                 Ok(())
@@ -59,8 +62,11 @@ impl ImageReader for Aws {
             self.own_images(&filters, |image| {
                 let image = image_of(image)?;
                 if !some.iter().any(|name| **name == *image.name) {
-                    let message = format!("{} does not have a name asked for", image.image_id);
-                    return Err(bad_answer(ApiCall::DescribeImages, message));
+                    let message = format!(
+                        "the response contains {}, whose name was not requested",
+                        image.image_id
+                    );
+                    return Err(bad_response(ApiCall::DescribeImages, message));
                 }
                 found.push(image);
                 Ok(())
@@ -71,7 +77,7 @@ impl ImageReader for Aws {
     }
 
     async fn find_image(&self, image: &ImageId) -> Result<Option<Image>, CloudError> {
-        // A page size next to an id is an error to EC2, so that there is none here.
+        // EC2 rejects a page size together with an id.
         let request =
             self.clients.ec2.describe_images().image_ids(image.as_str()).include_disabled(true);
         let answer = match self.send(ApiCall::DescribeImages, request.send()).await {
@@ -83,8 +89,8 @@ impl ImageReader for Aws {
         match found.next() {
             Some(one) if one.image_id() == Some(image.as_str()) => image_of(one).map(Some),
             Some(_) => {
-                let message = format!("the response is not about {image}");
-                Err(bad_answer(ApiCall::DescribeImages, message))
+                let message = format!("the response does not contain {image}");
+                Err(bad_response(ApiCall::DescribeImages, message))
             }
             None => Ok(None),
         }
@@ -92,7 +98,7 @@ impl ImageReader for Aws {
 }
 
 impl Aws {
-    /// Passes the account's own images to `take`, disabled ones too, those that the filters let through.
+    /// Passes the account's own images that match the filters to `take`, including disabled images.
     async fn own_images(
         &self,
         filters: &[Filter],
@@ -101,7 +107,7 @@ impl Aws {
         self.each_page(
             ApiCall::DescribeImages,
             |token| {
-                // Owners see their own deprecated images anyway, but not the disabled ones.
+                // EC2 lists the owner's deprecated images by default, but not the disabled ones.
                 let request = self
                     .clients
                     .ec2
@@ -126,38 +132,41 @@ impl Aws {
 
 fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
     let id = image.image_id.unwrap_or_default();
-    let image_id: ImageId = id
-        .parse()
-        .map_err(|cause| bad_answer(ApiCall::DescribeImages, format!("an image's id: {cause}")))?;
-    let bad = |message: String| bad_answer(ApiCall::DescribeImages, message);
+    let image_id: ImageId = id.parse().map_err(|cause| {
+        bad_response(ApiCall::DescribeImages, format!("invalid image id: {cause}"))
+    })?;
+    let bad = |message: String| bad_response(ApiCall::DescribeImages, message);
     let mut snapshots: Vec<SnapshotId> = Vec::new();
-    // Recorded responses hold the list of an image without devices too.
+    // In recorded responses, an image without devices also has the list.
     let state =
         image.state.map_or(ImageState::Unknown, |state| ImageState::from_name(state.as_str()));
-    // One that nobody can launch yet, or ever, need not have devices.
+    // An image that cannot be launched, or not yet, need not have devices.
     let is_whole = matches!(state, ImageState::Available | ImageState::Disabled);
     let devices = match image.block_device_mappings {
-        None if is_whole => return Err(bad(format!("{image_id} lacks its list of devices"))),
+        None if is_whole => {
+            return Err(bad(format!("the response lacks the devices of {image_id}")));
+        }
         devices => devices.unwrap_or_default(),
     };
     for device in devices {
         let Some(ebs) = device.ebs else {
-            // Ephemeral devices and devices taken out have no `ebs`.
+            // Ephemeral and removed devices have no `ebs`.
             if device.virtual_name.is_none() && device.no_device.is_none() {
-                return Err(bad(format!("a device of {image_id} is of no kind")));
+                return Err(bad(format!("unknown kind of device in {image_id}")));
             }
             continue;
         };
-        // Leaving out a snapshot that we cannot name would lose it when the image goes.
+        // Skipping a snapshot without a valid id would leave it without an image after deregistering.
         let Some(text) = ebs.snapshot_id else {
-            // A volume that begins empty has a size and no snapshot.
+            // A volume that is empty at launch has a size and no snapshot.
             if ebs.volume_size.is_none() {
                 return Err(bad(format!("a volume of {image_id} has neither snapshot nor size")));
             }
             continue;
         };
-        let snapshot =
-            text.parse().map_err(|cause| bad(format!("a snapshot of {image_id}: {cause}")))?;
+        let snapshot = text
+            .parse()
+            .map_err(|cause| bad(format!("invalid snapshot id in {image_id}: {cause}")))?;
         if !snapshots.contains(&snapshot) {
             snapshots.push(snapshot);
         }
@@ -177,10 +186,11 @@ fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
         snapshots: snapshots.into(),
         last_launched_at: known_time(image.last_launched_time).map_err(&bad)?,
         deprecation_time: known_time(image.deprecation_time).map_err(&bad)?,
-        // `disabled after …` is a cool-down in which deregistering still fails.
+        // `disabled after …` is a cooldown period in which deregistering still fails.
         protected: protection.is_some_and(|word| !word.is_empty() && word != "disabled"),
         public: image.public == Some(true),
-        // EC2 takes them all when it disables an image, and a disabled one cannot be shared.
+        // EC2 removes all launch permissions when it disables an image, and a disabled image cannot
+        // be shared.
         launch_permissions: (state == ImageState::Disabled).then(Box::default),
         launch_permissions_unread: None,
         source_instance: image.source_instance_id.and_then(|id| id.parse().ok()),
@@ -188,13 +198,13 @@ fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
     })
 }
 
-/// A time that is absent where nothing happened. One that cannot be read is not absent.
+/// An optional time, which is absent if nothing happened. An invalid time is an error.
 fn known_time(text: Option<String>) -> Result<Option<Timestamp>, String> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
-    text.parse().map(Some).map_err(|_| format!("`{text}` is not a time"))
+    text.parse().map(Some).map_err(|_| format!("invalid time `{text}`"))
 }
 
-/// A time of creation that cannot be read is an unknown one, and an image of unknown age is kept.
+/// The creation time, `None` if it is invalid. An image of unknown age is kept.
 fn time_of(text: Option<String>) -> Option<Timestamp> {
     text?.parse().ok()
 }
@@ -217,12 +227,12 @@ mod tests {
     }
 
     #[test]
-    fn what_tells_of_its_devices_is_complete() {
+    fn incomplete_devices_are_an_error() {
         let no_list = Ec2Image::builder().image_id("ami-1").state("available".into()).build();
-        assert!(image_of(no_list).unwrap_err().message.contains("lacks its list of devices"));
+        assert!(image_of(no_list).unwrap_err().message.contains("lacks the devices of"));
         let no_kind = BlockDeviceMapping::builder().device_name("/dev/xvda").build();
         let image = plain().block_device_mappings(no_kind).build();
-        assert!(image_of(image).unwrap_err().message.contains("is of no kind"));
+        assert!(image_of(image).unwrap_err().message.contains("unknown kind of device"));
         let volume = |size| EbsBlockDevice::builder().set_volume_size(size).build();
         let with = |size| {
             let device = BlockDeviceMapping::builder().ebs(volume(size)).build();
@@ -237,9 +247,9 @@ mod tests {
         let image = plain().creation_date("yesterday").build();
         assert_eq!(image_of(image).unwrap().created_at, None);
         let launched = plain().last_launched_time("2026-11-28 00:00").build();
-        assert!(image_of(launched).unwrap_err().message.contains("is not a time"));
+        assert!(image_of(launched).unwrap_err().message.contains("invalid time"));
         let deprecated = plain().deprecation_time("soon").build();
-        assert!(image_of(deprecated).unwrap_err().message.contains("`soon` is not a time"));
+        assert!(image_of(deprecated).unwrap_err().message.contains("invalid time `soon`"));
         assert_eq!(
             image_of(plain().last_launched_time("").build()).unwrap().last_launched_at,
             None
@@ -266,7 +276,12 @@ mod tests {
         assert!(image_of(image).unwrap_err().to_string().contains("`AMI 1`"));
         let image =
             Ec2Image::builder().image_id("ami-1").block_device_mappings(device("vol-1")).build();
-        assert!(image_of(image).unwrap_err().to_string().contains("a snapshot of ami-1: `vol-1`"));
+        assert!(
+            image_of(image)
+                .unwrap_err()
+                .to_string()
+                .contains("invalid snapshot id in ami-1: `vol-1`")
+        );
     }
 
     #[test]
@@ -276,7 +291,7 @@ mod tests {
             (Some("disabled"), false),
             (Some("enabled-without-cooldown"), true),
             (Some("disabled after 2026-01-02T00:00:00Z"), true),
-            (Some("a word of tomorrow"), true),
+            (Some("an unknown word"), true),
         ] {
             let image = plain();
             let image = image.set_deregistration_protection(word.map(str::to_owned)).build();
@@ -285,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_tells_of_the_public_and_of_the_disabled() {
+    fn a_listing_contains_public_and_disabled_images() {
         for (state, public, permissions) in [
             ("available", true, None),
             ("available", false, None),

@@ -1,4 +1,4 @@
-//! Instances as references to their images, and how they are listed.
+//! Listing instances, and reading them as references to their images.
 
 use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName, Reservation};
 use steward::cloud::{CloudError, ErrorKind};
@@ -6,18 +6,18 @@ use steward::model::{InstanceId, Reference, ReferenceKind};
 
 use super::Aws;
 use super::api_call::ApiCall;
-use super::error::bad_answer;
+use super::error::bad_response;
 
-/// The largest page that DescribeInstances gives.
+/// The maximum page size of DescribeInstances.
 const PAGE: i32 = 1000;
 
 impl Aws {
-    /// Every instance that runs, or could be started again, as a reference to its image.
+    /// All instances that run or could be started again, as references to their images.
     pub(super) async fn instances(&self) -> Result<Vec<Reference>, CloudError> {
         self.living(None).await
     }
 
-    /// One instance as EC2 describes it; `None` when it does not exist.
+    /// Reads one instance. `None` if it does not exist.
     pub(super) async fn instance(
         &self,
         instance: &InstanceId,
@@ -37,15 +37,15 @@ impl Aws {
         match found.into_iter().next() {
             Some(one) if one.instance_id() == Some(instance.as_str()) => Ok(Some(one)),
             Some(_) => {
-                let message = format!("the response is not about {instance}");
-                Err(bad_answer(ApiCall::DescribeInstances, message))
+                let message = format!("the response does not contain {instance}");
+                Err(bad_response(ApiCall::DescribeInstances, message))
             }
             None => Ok(None),
         }
     }
 
-    /// The terminated ones are dropped here and not by a filter: a filter would have to name
-    /// the states that count, and would lose a state that it does not know.
+    /// All instances except terminated ones. These are dropped here and not by a filter: a filter would
+    /// have to list the states that count, and would miss unknown states.
     pub(super) async fn living(
         &self,
         filter: Option<Filter>,
@@ -59,8 +59,8 @@ impl Aws {
         Ok(found)
     }
 
-    /// Hands over every instance that the filter lets through, page by page: a whole account's would
-    /// take much memory.
+    /// Passes all instances that match the filter to a function, page by page. All instances of an
+    /// account at once could need much memory.
     pub(super) async fn each_instance(
         &self,
         filter: Option<Filter>,
@@ -70,7 +70,7 @@ impl Aws {
         self.each_page(
             ApiCall::DescribeInstances,
             |token| {
-                // An account may hide from its listings what other AWS services manage in it.
+                // An account can hide resources from its listings that other AWS services manage.
                 let request = self
                     .clients
                     .ec2
@@ -108,11 +108,14 @@ impl Aws {
         if state == Some(&InstanceStateName::Terminated) {
             return Ok(None);
         }
-        // Every instance was launched from an image.
+        // Every instance has an image.
         let image = instance.image_id().unwrap_or_default();
         let id = instance.instance_id().unwrap_or("without an id");
         let image_id = image.parse().map_err(|cause| {
-            bad_answer(ApiCall::DescribeInstances, format!("the image of instance {id}: {cause}"))
+            bad_response(
+                ApiCall::DescribeInstances,
+                format!("invalid image id in instance {id}: {cause}"),
+            )
         })?;
         let arn = self.arn("ec2", &format!("instance/{id}"));
         let name = instance.tags().iter().find(|tag| tag.key() == Some("Name"));

@@ -1,4 +1,5 @@
-//! Instances that asked to be retired: listing them, what protects them, and ending them.
+//! Instances that are tagged to be retired: listing them, reading their protections, and stopping or
+//! terminating them.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use steward::model::{Instance, InstanceId, InstanceProtection, InstanceState, Ta
 
 use super::Aws;
 use super::api_call::ApiCall;
-use super::error::bad_answer;
+use super::error::bad_response;
 use super::tags::{literally, tags_of};
 use super::time::timestamp;
 
@@ -36,7 +37,7 @@ impl Instances for Aws {
         self.instance(instance).await?.map(instance_of).transpose()
     }
 
-    /// An attribute that the answer lacks counts as protection: nobody has said that there is none.
+    /// An attribute that is missing in the response counts as protection.
     async fn find_instance_protection(
         &self,
         instance: &InstanceId,
@@ -88,11 +89,11 @@ fn instance_of(instance: Ec2Instance) -> Result<Instance, CloudError> {
     let state = InstanceState::from_name(state.unwrap_or_default());
     let id = instance.instance_id.unwrap_or_default();
     let instance_id = id.parse().map_err(|cause| {
-        bad_answer(ApiCall::DescribeInstances, format!("an instance's id: {cause}"))
+        bad_response(ApiCall::DescribeInstances, format!("invalid instance id: {cause}"))
     })?;
     let tags = tags_of(ApiCall::DescribeInstances, instance.tags)?;
     let member_of = member_of(&tags, instance.spot_instance_request_id.as_deref());
-    // Which volumes end with the instance must be known to the last one.
+    // All volumes that are deleted with the instance must be known.
     let volumes = instance.block_device_mappings.map(|mappings| {
         let has_id =
             |volume: &EbsInstanceBlockDevice| volume.volume_id().is_some_and(|id| !id.is_empty());
@@ -100,10 +101,10 @@ fn instance_of(instance: Ec2Instance) -> Result<Instance, CloudError> {
         volumes.collect::<Option<Vec<_>>>()
     });
     let volumes = volumes.flatten().ok_or_else(|| {
-        let message = format!("the volumes of instance {instance_id} are not all there");
-        bad_answer(ApiCall::DescribeInstances, message)
+        let message = format!("the response lacks volumes of instance {instance_id}");
+        bad_response(ApiCall::DescribeInstances, message)
     })?;
-    // What EC2 does not promise to keep is not kept.
+    // A volume counts as deleted with the instance unless EC2 reports that it is kept.
     let doomed = volumes.into_iter().filter(|volume| volume.delete_on_termination != Some(false));
     Ok(Instance {
         instance_id,
@@ -115,8 +116,8 @@ fn instance_of(instance: Ec2Instance) -> Result<Instance, CloudError> {
     })
 }
 
-/// What may start another instance in place of this one. A Spot request may be persistent, and
-/// one that is not lets its instance be terminated, but not stopped.
+/// The resource that may launch another instance in place of this one. A Spot request may be
+/// persistent. The instance of a one-time request can be terminated, but not stopped.
 fn member_of(tags: &Tags, spot_request: Option<&str>) -> Option<Arc<str>> {
     if let Some(name) = tags.get("aws:autoscaling:groupName") {
         return Some(group(name));

@@ -1,4 +1,4 @@
-//! Launch configurations of Auto Scaling.
+//! Reading Auto Scaling launch configurations.
 
 use aws_sdk_autoscaling::types::{Ebs, LaunchConfiguration};
 use steward::cloud::CloudError;
@@ -6,23 +6,23 @@ use steward::model::{Reference, ReferenceKind, SnapshotId};
 
 use super::Aws;
 use super::api_call::ApiCall;
-use super::error::bad_answer;
+use super::error::bad_response;
 use super::image_texts::snapshots_in;
 
-/// The largest page that DescribeLaunchConfigurations gives.
+/// The maximum page size of DescribeLaunchConfigurations.
 const PAGE: i32 = 100;
 
-/// A launch configuration.
+/// A launch configuration, with what it refers to.
 pub(super) struct NamedConfiguration {
     pub(super) name: String,
     /// The reference to its image.
     pub(super) reference: Reference,
-    /// The snapshots that its own block devices name.
+    /// The snapshots in its own block device mappings.
     pub(super) snapshots: Vec<SnapshotId>,
 }
 
 impl Aws {
-    /// Every launch configuration.
+    /// Lists all launch configurations.
     pub(super) async fn launch_configurations(
         &self,
     ) -> Result<Vec<NamedConfiguration>, CloudError> {
@@ -46,16 +46,16 @@ impl Aws {
 
 fn configuration_of(configuration: LaunchConfiguration) -> Result<NamedConfiguration, CloudError> {
     const CALL: ApiCall = ApiCall::DescribeLaunchConfigurations;
-    // The service model requires the image of each; one that was created from a running instance
-    // has that instance's.
+    // The service model requires an image. A configuration that was created from an instance has the
+    // instance's image.
     let image = configuration.image_id.unwrap_or_default();
     let name = configuration.launch_configuration_name.unwrap_or_default();
     let image_id = image.parse().map_err(|cause| {
-        let message = format!("the image of launch configuration {name}: {cause}");
-        bad_answer(CALL, message)
+        let message = format!("invalid image id in launch configuration {name}: {cause}");
+        bad_response(CALL, message)
     })?;
     let devices = configuration.block_device_mappings.ok_or_else(|| {
-        bad_answer(CALL, format!("launch configuration {name} came without its list of devices"))
+        bad_response(CALL, format!("the response lacks the devices of launch configuration {name}"))
     })?;
     let mut snapshots = Vec::new();
     let no_volume = Ebs::builder().build();
@@ -63,7 +63,7 @@ fn configuration_of(configuration: LaunchConfiguration) -> Result<NamedConfigura
         devices.into_iter().filter_map(|device| match device.ebs.filter(|ebs| *ebs != no_volume) {
             Some(ebs) => ebs.snapshot_id,
             None if device.virtual_name.is_some() || device.no_device == Some(true) => None,
-            // A device of no kind: nobody knows what it names.
+            // An unknown kind of device, which may refer to a snapshot.
             None => Some(format!("device {}", device.device_name.unwrap_or_default())),
         });
     for text in named {

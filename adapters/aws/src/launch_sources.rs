@@ -1,5 +1,5 @@
-//! What launches instances by itself, in one shape: Auto Scaling groups, fleets, spot requests and
-//! compute environments. Each kind is read in a file of its own, and [`ALL`] lists them.
+//! Launch sources: resources that launch instances by themselves. These are Auto Scaling groups,
+//! fleets, Spot requests and compute environments. Each kind has its own file, and [`ALL`] lists them.
 
 use async_trait::async_trait;
 use steward::cloud::CloudError;
@@ -9,16 +9,16 @@ use super::Aws;
 use super::api_call::ApiCall;
 use super::auto_scaling_groups::AutoScalingGroups;
 use super::compute_environments::BatchEnvironments;
-use super::error::bad_answer;
+use super::error::bad_response;
 use super::fleets::{Fleets, SpotFleets, SpotRequests};
 use super::launch_templates::{TemplateKey, VersionKey};
 
-/// Every kind of launch source, in the order in which inventories list them. To add one, write a
-/// file with a type that implements [`ListLaunchSources`], and add the type here.
+/// All kinds of launch source, in the order of inventories. To add one, implement
+/// [`ListLaunchSources`] for a type in a new file, and add the type here.
 pub(super) const ALL: &[&dyn ListLaunchSources] =
     &[&AutoScalingGroups, &Fleets, &SpotFleets, &SpotRequests, &BatchEnvironments];
 
-/// Whether the launch sources that `source` lists can name launch templates.
+/// Whether launch sources of this kind can refer to launch templates.
 pub(super) fn source_names_templates(source: Source) -> bool {
     ALL.iter().any(|one| one.source() == source && one.names_templates())
 }
@@ -26,15 +26,15 @@ pub(super) fn source_names_templates(source: Source) -> bool {
 /// Lists the launch sources of one kind.
 #[async_trait]
 pub(super) trait ListLaunchSources: Sync {
-    /// What an inventory calls this source.
+    /// The name of this source in an inventory.
     fn source(&self) -> Source;
 
-    /// Whether the policy wants this source to be read.
+    /// Whether the policy includes this source.
     fn is_wanted(&self, _: &ReferenceScope) -> bool {
         true
     }
 
-    /// Whether launch sources of this kind can name launch templates.
+    /// Whether launch sources of this kind can refer to launch templates.
     fn names_templates(&self) -> bool {
         true
     }
@@ -43,42 +43,43 @@ pub(super) trait ListLaunchSources: Sync {
     async fn list(&self, aws: &Aws) -> Result<Vec<LaunchSource>, CloudError>;
 }
 
-/// One launch source, and what it launches instances from.
+/// A launch source, with the templates and images that it launches.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct LaunchSource {
     pub(super) kind: ReferenceKind,
     pub(super) arn: String,
-    /// The call that showed it.
+    /// The call whose response contains it.
     pub(super) call: ApiCall,
-    /// Every template version that it names, overrides included.
+    /// All template versions that it refers to, including overrides.
     pub(super) versions: Vec<VersionKey>,
-    /// The images that it names itself.
+    /// The images that it refers to directly.
     pub(super) images: Vec<String>,
-    /// The launch configuration that it names, which is a reference of its own.
+    /// Its launch configuration, which is a separate reference.
     pub(super) configuration: Option<String>,
-    /// Whether the launch configuration is not named, but taken to have the name of the group.
+    /// Whether the Auto Scaling group names no launch configuration, so that its own name is assumed.
     pub(super) is_guess: bool,
 }
 
 impl LaunchSource {
-    /// A launch source that names nothing yet.
+    /// A launch source without templates and images.
     pub(super) fn new(kind: ReferenceKind, arn: String, call: ApiCall) -> Self {
         let (versions, images) = (Vec::new(), Vec::new());
         Self { kind, arn, call, versions, images, configuration: None, is_guess: false }
     }
 
-    /// Adds what it was shown to name: an image, or nothing.
+    /// Adds an image, if there is one.
     pub(super) fn add_image(&mut self, image: Option<String>) {
         self.images.extend(image);
     }
 
-    /// The part of it that decides what it launches, which it cannot be without.
+    /// A required part of the launch source, which determines what it launches.
     pub(super) fn required<T>(&self, what: &str, part: Option<T>) -> Result<T, CloudError> {
-        part.ok_or_else(|| bad_answer(self.call, format!("{} came without its {what}", self.arn)))
+        part.ok_or_else(|| {
+            bad_response(self.call, format!("the response lacks the {what} of {}", self.arn))
+        })
     }
 
-    /// Adds the version of a template that it was shown to name. Without a version that is
-    /// the default one, for Auto Scaling and Batch as well as for EC2.
+    /// Adds a template version. Without a version, Auto Scaling, Batch and EC2 use the default version.
     pub(super) fn add_version(
         &mut self,
         id: Option<String>,
@@ -91,8 +92,8 @@ impl LaunchSource {
             (Some(id), _) => TemplateKey::Id(id),
             (None, Some(name)) => TemplateKey::Name(name),
             (None, None) => {
-                let message = format!("{} names a launch template without id and name", self.arn);
-                return Err(bad_answer(self.call, message));
+                let message = format!("a launch template of {} has neither id nor name", self.arn);
+                return Err(bad_response(self.call, message));
             }
         };
         let version = version.unwrap_or_else(|| "$Default".to_owned());
@@ -112,7 +113,7 @@ mod tests {
         let version = Some("1".to_owned());
         let error = launch_source.add_version(None, Some(String::new()), version);
         let error = error.unwrap_err().to_string();
-        assert!(error.starts_with("ec2:DescribeFleets: arn:fleet names"), "{error}");
+        assert!(error.starts_with("ec2:DescribeFleets: a launch template of arn:fleet"), "{error}");
     }
 
     #[test]

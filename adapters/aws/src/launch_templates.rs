@@ -1,4 +1,4 @@
-//! Launch templates: what each of their versions names. How they are read is in `template_versions`.
+//! The images and snapshots in launch template versions. `template_versions` reads them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,16 +10,16 @@ use steward::cloud::CloudError;
 use steward::model::TemplateVersions;
 
 use super::api_call::ApiCall;
-use super::error::bad_answer;
+use super::error::bad_response;
 
-/// What a template is called by those that use it.
+/// A launch template as a launch source refers to it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum TemplateKey {
     Id(String),
     Name(String),
 }
 
-/// One version of one template, as its users write it down.
+/// A template version as a launch source refers to it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct VersionKey {
     pub(super) template: TemplateKey,
@@ -27,16 +27,16 @@ pub(super) struct VersionKey {
     pub(super) version: String,
 }
 
-/// The templates as far as they were read.
+/// The template versions that were read.
 #[derive(Debug, Default)]
 pub(super) struct Templates {
     by_id: BTreeMap<String, LaunchTemplateInfo>,
     ids: BTreeMap<String, String>,
-    /// Versions that something names and that do not exist.
+    /// Versions that launch sources refer to, but that do not exist.
     gone: BTreeSet<VersionKey>,
 }
 
-/// The versions of one template that were read.
+/// One template, with the versions that were read.
 #[derive(Debug, Default)]
 struct LaunchTemplateInfo {
     name: Option<String>,
@@ -45,18 +45,18 @@ struct LaunchTemplateInfo {
     versions: BTreeMap<i64, Version>,
 }
 
-/// What one version names.
+/// The image and the snapshots of one version.
 #[derive(Debug, Default)]
 struct Version {
-    /// Why that is not known.
+    /// Why they are not known.
     problem: Option<CloudError>,
-    /// Its image, which may be `resolve:ssm:…` or nothing.
+    /// Its image field, which may be `resolve:ssm:…` or missing.
     image: Option<String>,
-    /// What it names as the snapshots of its own block devices, in whatever form.
+    /// The snapshot fields of its block device mappings, in any form.
     snapshots: Vec<String>,
 }
 
-/// One version that was read, as a reference tells of it.
+/// A version that was read, with the texts for a reference.
 #[derive(Debug, Clone)]
 pub(super) struct VersionRead<'a> {
     /// The template's id.
@@ -64,7 +64,7 @@ pub(super) struct VersionRead<'a> {
     /// The template's name.
     pub(super) name: Option<&'a str>,
     pub(super) number: i64,
-    /// The number, with what else the version is called.
+    /// The number, with `$Default` and `$Latest` in parentheses where they apply.
     pub(super) label: String,
     pub(super) problem: Option<&'a CloudError>,
     pub(super) image: Option<&'a str>,
@@ -77,7 +77,7 @@ impl fmt::Display for VersionRead<'_> {
     }
 }
 
-/// Versions by the template's id: those that something names.
+/// The versions that launch sources refer to, by the template's id.
 #[derive(Debug, Default)]
 pub(super) struct Named(BTreeMap<String, BTreeSet<i64>>);
 
@@ -88,12 +88,12 @@ impl Named {
 }
 
 impl LaunchTemplateInfo {
-    /// The version that `$Latest` means: the one of the highest number, always.
+    /// The version `$Latest`, which always has the highest number.
     fn latest(&self) -> Option<i64> {
         self.versions.last_key_value().map(|(number, _)| *number)
     }
 
-    /// The number of a version, with what else it is called.
+    /// The number of a version, with `$Default` and `$Latest` in parentheses where they apply.
     fn label(&self, number: i64) -> String {
         let default = (self.default == Some(number)).then_some("$Default");
         let latest = (self.latest() == Some(number)).then_some("$Latest");
@@ -109,31 +109,33 @@ impl LaunchTemplateInfo {
 impl Templates {
     pub(super) fn add(&mut self, version: LaunchTemplateVersion) -> Result<(), CloudError> {
         let (Some(id), Some(number)) = (version.launch_template_id, version.version_number) else {
-            let message = "a version came without its template's id or its number".to_owned();
-            return Err(bad_answer(ApiCall::DescribeLaunchTemplateVersions, message));
+            let message =
+                "the response contains a version without template id or number".to_owned();
+            return Err(bad_response(ApiCall::DescribeLaunchTemplateVersions, message));
         };
         let name = version.launch_template_name;
         if let Some(name) = &name {
             self.ids.insert(name.clone(), id.clone());
         }
         let lacks = |what: &str| {
-            let message = format!("version {number} of launch template {id} came without {what}");
-            bad_answer(ApiCall::DescribeLaunchTemplateVersions, message)
+            let message =
+                format!("the response lacks {what} of version {number} of launch template {id}");
+            bad_response(ApiCall::DescribeLaunchTemplateVersions, message)
         };
-        // A version without an image is normal; one without data is not.
+        // A version may have no image, but always has data.
         let nothing = ResponseLaunchTemplateData::builder().build();
         let data = version.launch_template_data.filter(|data| *data != nothing);
-        let problem = data.is_none().then(|| lacks("its data"));
+        let problem = data.is_none().then(|| lacks("the data"));
         let data = data.unwrap_or(nothing);
         let is_default = version.default_version;
-        let is_default = is_default.ok_or_else(|| lacks("saying whether it is the default"))?;
+        let is_default = is_default.ok_or_else(|| lacks("the default flag"))?;
         let devices = data.block_device_mappings.into_iter().flatten();
         let no_volume = LaunchTemplateEbsBlockDevice::builder().build();
         let snapshots =
             devices.filter_map(|device| match device.ebs.filter(|ebs| *ebs != no_volume) {
                 Some(ebs) => ebs.snapshot_id,
                 None if device.virtual_name.is_some() || device.no_device.is_some() => None,
-                // A device of no kind: nobody knows what it names.
+                // An unknown kind of device, which may refer to a snapshot.
                 None => Some(format!("device {}", device.device_name.unwrap_or_default())),
             });
         let snapshots = snapshots.collect();
@@ -147,7 +149,7 @@ impl Templates {
         Ok(())
     }
 
-    /// The template's id and the version's number; `None` when that version has not been read.
+    /// The template's id, the version's number and the version. `None` if it was not read.
     fn find(&self, key: &VersionKey) -> Option<(&str, i64, &Version)> {
         let id = match &key.template {
             TemplateKey::Id(id) => id,
@@ -166,15 +168,15 @@ impl Templates {
         self.find(key).is_some()
     }
 
-    /// Notes that this version does not exist.
+    /// Records that this version does not exist.
     pub(super) fn add_gone(&mut self, key: VersionKey) {
         self.gone.insert(key);
     }
 
-    /// The version, as far as it exists.
+    /// The version, `None` if it does not exist.
     ///
     /// # Errors
-    /// It was neither read nor found not to exist: which image it means is unknown.
+    /// The version was neither read nor reported as missing, so its image is unknown.
     pub(super) fn version(&self, key: &VersionKey) -> Result<Option<VersionRead<'_>>, CloudError> {
         if let Some((id, number, version)) = self.find(key) {
             let template = self.by_id.get(id);
@@ -188,11 +190,11 @@ impl Templates {
         }
         let (TemplateKey::Id(template) | TemplateKey::Name(template)) = &key.template;
         let message =
-            format!("version {} of launch template {template} is in no response", key.version);
-        Err(bad_answer(ApiCall::DescribeLaunchTemplateVersions, message))
+            format!("the responses lack version {} of launch template {template}", key.version);
+        Err(bad_response(ApiCall::DescribeLaunchTemplateVersions, message))
     }
 
-    /// Those of the versions that were read and that `keys` mean.
+    /// The versions that were read and that `keys` refer to.
     pub(super) fn named<'a>(&self, keys: impl IntoIterator<Item = &'a VersionKey>) -> Named {
         let mut named = Named::default();
         for (id, number, _) in keys.into_iter().filter_map(|key| self.find(key)) {
@@ -201,7 +203,7 @@ impl Templates {
         named
     }
 
-    /// Drops what was read beyond `versions` and what is pinned.
+    /// Drops the versions that are outside `versions`, not the default, and not in `pinned`.
     pub(super) fn keep(&mut self, versions: TemplateVersions, pinned: &Named) {
         let TemplateVersions::Newest(newest) = versions else { return };
         for (id, template) in &mut self.by_id {
@@ -214,7 +216,7 @@ impl Templates {
         }
     }
 
-    /// Every version that was read, by the template's id and the version's number.
+    /// All versions that were read, sorted by template id and version number.
     pub(super) fn iter(&self) -> impl Iterator<Item = VersionRead<'_>> {
         self.by_id.iter().flat_map(|(id, template)| {
             let name = template.name.as_deref();
@@ -342,7 +344,7 @@ mod tests {
         };
         let data = ResponseLaunchTemplateData::builder()
             .block_device_mappings(device("snap-1"))
-            .block_device_mappings(device("to be filled in"))
+            .block_device_mappings(device("some text"))
             .block_device_mappings(
                 LaunchTemplateBlockDeviceMapping::builder().no_device("").build(),
             )
@@ -360,7 +362,7 @@ mod tests {
         found.add(version.build()).unwrap();
         let version = found.iter().next().unwrap();
         assert_eq!(version.image, None);
-        assert_eq!(version.snapshots, ["snap-1", "to be filled in", "device /dev/xvda", "snap-2"]);
+        assert_eq!(version.snapshots, ["snap-1", "some text", "device /dev/xvda", "snap-2"]);
     }
 
     #[test]
@@ -369,12 +371,12 @@ mod tests {
         let mut found = Templates::default();
         found.add(lacking.default_version(true).build()).unwrap();
         let version = found.iter().next().unwrap();
-        let expected = "version 7 of launch template lt-1 came without its data";
+        let expected = "the response lacks the data of version 7 of launch template lt-1";
         assert_eq!(version.problem.unwrap().message, expected);
         let data = ResponseLaunchTemplateData::builder().key_name("k").build();
         let lacking = LaunchTemplateVersion::builder().launch_template_id("lt-1").version_number(7);
         let error = Templates::default().add(lacking.launch_template_data(data).build());
-        assert!(error.unwrap_err().message.contains("saying whether it is the default"));
+        assert!(error.unwrap_err().message.contains("lacks the default flag"));
     }
 
     #[test]
@@ -382,7 +384,7 @@ mod tests {
         let mut found = many(5, 2);
         assert!(found.version(&pin("3")).unwrap().is_some());
         let error = found.version(&pin("9")).unwrap_err();
-        assert_eq!(error.message, "version 9 of launch template lt-1 is in no response");
+        assert_eq!(error.message, "the responses lack version 9 of launch template lt-1");
         found.add_gone(pin("9"));
         assert!(found.version(&pin("9")).unwrap().is_none());
     }

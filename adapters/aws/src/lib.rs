@@ -1,11 +1,11 @@
-//! The ports of steward on the AWS SDK.
+//! The AWS adapter: implements the ports of `steward` with the AWS SDK.
 //!
-//! One file for each trait of a port: `images` and `image_lifecycle`, `snapshots`, `permissions`,
-//! `references`, `recycle_bin`, `tags`, `instances`, `event_bus`. `api_call` is the table of all
-//! calls (names, permissions and rate limits), `error` alone knows what error codes mean, and every
-//! call but the one that finds out the account goes through `Aws::send`. `launch_sources` lists
-//! the sources of references that launch instances, and `iam_policy` writes the IAM policy for a person as
-//! a `policy_document`.
+//! Each trait has its own file: `images` and `image_lifecycle`, `snapshots`, `permissions`,
+//! `references`, `recycle_bin`, `tags`, `instances`, `event_bus`. `api_call` is the table of all calls
+//! with their permissions and rate limits. `error` classifies all error codes. All calls use
+//! `Aws::send`, except the call that requests the account. `launch_sources` lists the kinds of
+//! resource that launch instances. `iam_policy` builds the IAM policy for a person, as a
+//! `policy_document`.
 
 mod api_call;
 mod auto_scaling_groups;
@@ -59,11 +59,11 @@ pub use self::policy_document::{
 pub use self::rate_limit::RateLimit;
 use self::rate_limit::RateLimiters;
 
-/// A call whose empty responses are known, or no call.
+/// The name is not a call for which a policy may set `safety.absent_is_empty`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "safety.absent_is_empty: `{name}` is none of the calls whose empty responses are not known; those \
-     are {}",
+    "safety.absent_is_empty: `{name}` is not allowed; allowed are only the calls without a recorded empty \
+     response: {}",
     ApiCall::UNRECORDED.iter().map(|call| call.name()).collect::<Vec<_>>().join(", ")
 )]
 pub struct AbsentListError {
@@ -73,48 +73,47 @@ pub struct AbsentListError {
 /// Checks the names of a policy's `safety.absent_is_empty`.
 ///
 /// # Errors
-/// A name that is not that of a call whose empty responses are not known.
+/// A name is not in the list of allowed calls.
 pub fn check_absent_lists(calls: &[String]) -> Result<(), AbsentListError> {
     ApiCall::with_absent_lists(calls).map(|_| ())
 }
 
-/// One account and Region of AWS. Cloning it is cheap, and the clones share their rate limits.
+/// One AWS account and Region. Clones are cheap and share their rate limits.
 ///
-/// Every call of the ports is on the heap (`async_trait` boxes it), because the SDK's futures are
-/// large: some of them one within the other would come close to a worker's 2 MiB of stack, in a
-/// debug build at least.
+/// `async_trait` allocates the future of each port method on the heap. The SDK's futures are large:
+/// nested futures would almost fill the 2 MiB stack of a worker thread, at least in a debug build.
 #[derive(Debug, Clone)]
 pub struct Aws {
     clients: Clients,
     limits: Arc<RateLimiters>,
     account: AccountId,
     region: Region,
-    /// The calls of which a response without its list is an empty one.
+    /// The calls for which a response without its list counts as empty.
     absent_is_empty: Arc<[ApiCall]>,
 }
 
 impl Aws {
-    /// The same account, where a response to one of `calls` that lacks its list is an empty listing:
-    /// the policy's `safety.absent_is_empty`.
+    /// Accepts a response to one of `calls` without its list as an empty listing. `calls` are the
+    /// names in the policy's `safety.absent_is_empty`.
     ///
     /// # Errors
-    /// A name that is not that of such a call.
+    /// A name is not in the list of allowed calls.
     pub fn accepting_absent_lists(self, calls: &[String]) -> Result<Self, AbsentListError> {
         let absent_is_empty = ApiCall::with_absent_lists(calls)?.into();
         Ok(Self { absent_is_empty, ..self })
     }
 
-    /// The account that the credentials belong to.
+    /// The account of the credentials.
     pub fn account(&self) -> &AccountId {
         &self.account
     }
 
-    /// The Region that is read and changed.
+    /// The Region in which resources are read and changed.
     pub fn region(&self) -> &Region {
         &self.region
     }
 
-    /// Sends `request` when `call` may be made, and classifies a failure.
+    /// Waits for the rate limit of `call`, sends `request`, and classifies a failure.
     async fn send<T, E>(
         &self,
         call: ApiCall,
@@ -128,8 +127,8 @@ impl Aws {
         request.await.map_err(|error| error::failed(call, &error))
     }
 
-    /// The same for a step that is taken only if its `check` is still fresh when the call may be made.
-    /// The SDK may repeat it later than that.
+    /// Like `send`, but fails if `check` is too old after waiting for the rate limit. The SDK may
+    /// still retry the call later.
     async fn send_if<T, E>(
         &self,
         check: Freshness<'_>,
@@ -139,7 +138,7 @@ impl Aws {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        // What is too old already must not use up a turn.
+        // Do not use rate limit capacity if the check is already too old.
         if !check() {
             return None;
         }

@@ -1,8 +1,8 @@
 //! Reading listings page by page.
 //!
-//! The SDK has paginators. They are not used here because they ask for the next page without
-//! waiting for the rate limit, and stop silently when a server repeats its token: a part of a
-//! listing must never be taken for all of it.
+//! The paginators of the SDK are not used. They request the next page without waiting for the rate
+//! limit, and stop silently if the server repeats a token. A partial listing must never count as
+//! complete.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -14,28 +14,28 @@ use steward::cloud::CloudError;
 
 use super::Aws;
 use super::api_call::ApiCall;
-use super::error::bad_answer;
+use super::error::bad_response;
 
-/// EC2 takes at most 200 values for a filter.
+/// The maximum number of values in an EC2 filter.
 pub(super) const FILTER_VALUES: usize = 200;
 
-/// Lets through what has one of these values, at most [`FILTER_VALUES`].
+/// A filter for resources that have one of these values, at most [`FILTER_VALUES`].
 pub(super) fn filter<'a>(name: &str, values: impl Iterator<Item = &'a str>) -> Filter {
     let values = values.map(str::to_owned).collect();
     Filter::builder().name(name).set_values(Some(values)).build()
 }
 
-/// A place in a listing.
+/// The position in a listing.
 struct Pages {
     call: ApiCall,
     next: Option<Option<String>>,
-    /// Every token that this listing has given.
+    /// All tokens that the listing returned.
     seen: BTreeSet<String>,
 }
 
 impl Aws {
-    /// Reads a listing page by page. `request` asks for the page with a token, which the first page
-    /// has none of; `take` takes a page, and returns the token of the next one.
+    /// Reads a listing page by page. `request` requests the page for a token, `None` for the first
+    /// page. `take` processes a page and returns the token of the next one.
     pub(super) async fn each_page<P, E, F>(
         &self,
         call: ApiCall,
@@ -54,8 +54,8 @@ impl Aws {
         Ok(())
     }
 
-    /// Reads a listing into one list. `parts` takes a page apart: its items, and the token of the
-    /// next page. `convert` converts an item, or drops it.
+    /// Reads a listing into one list. `parts` returns the items of a page and the token of the next
+    /// page. `convert` converts an item, or drops it.
     pub(super) async fn list<P, I, T, E, F>(
         &self,
         call: ApiCall,
@@ -80,9 +80,8 @@ impl Aws {
         Ok(found)
     }
 
-    /// The list that a response to `call` holds. AWS sends an empty one where there is nothing to
-    /// list, so that an absent one is a response that was not understood, unless the policy accepts
-    /// it for this call.
+    /// The list in a response to `call`. AWS sends an empty list if there is nothing to list, so a
+    /// missing list is an error, unless the policy accepts it for this call.
     pub(super) fn listed<T>(
         &self,
         call: ApiCall,
@@ -96,38 +95,36 @@ impl Aws {
     }
 }
 
-/// The response to `call` lacks its list.
+/// The error for a response to `call` without its list.
 fn absent(call: ApiCall) -> CloudError {
     let remedy = if ApiCall::UNRECORDED.contains(&call) {
         format!("; if there is nothing to list, set safety.absent_is_empty = [\"{}\"]", call.name())
     } else {
         String::new()
     };
-    bad_answer(call, format!("the response lacks its list{remedy}"))
+    bad_response(call, format!("the response lacks its list{remedy}"))
 }
 
 impl Pages {
-    /// Before the first page.
+    /// The position before the first page.
     fn of(call: ApiCall) -> Self {
         Self { call, next: Some(None), seen: BTreeSet::new() }
     }
 
-    /// The token to ask the next page with, which the first page has none of; `None` when the
-    /// listing is complete.
+    /// The token for the next page, `Some(None)` for the first page. `None` if the listing is complete.
     fn next(&self) -> Option<Option<String>> {
         self.next.clone()
     }
 
-    /// Turns the page: `token` is what the last answer gave for the next one. An empty token
-    /// ends a listing as an absent one does; one that this listing has given before would make it
-    /// endless.
+    /// Moves to the next page. `token` is from the last response. An empty or missing token ends the
+    /// listing. A repeated token is an error, because the listing would never end.
     fn turn(&mut self, token: Option<String>) -> Result<(), CloudError> {
         let token = token.filter(|token| !token.is_empty());
         if let Some(token) = &token
             && !self.seen.insert(token.clone())
         {
             let message = "pagination stalled: the same token was returned twice".into();
-            return Err(bad_answer(self.call, message));
+            return Err(bad_response(self.call, message));
         }
         self.next = token.map(Some);
         Ok(())

@@ -1,4 +1,4 @@
-//! Parameters of Systems Manager that launch templates name.
+//! Systems Manager parameters from which launch templates read their image.
 
 use aws_sdk_ssm::types::{Parameter, ParameterType};
 use steward::cloud::CloudError;
@@ -6,14 +6,15 @@ use steward::model::ImageId;
 
 use super::Aws;
 use super::api_call::ApiCall;
-use super::error::bad_answer;
+use super::error::bad_response;
 use super::image_texts::{TextError, images_in};
 
 const CALL: ApiCall = ApiCall::GetParameter;
 
 impl Aws {
-    /// The images whose ids the parameter `name` holds: at least one. It is not decrypted, and its
-    /// value is in no error: whoever may write launch templates chooses which parameter is read.
+    /// The images whose ids are in the parameter `name`, at least one. The parameter is not decrypted,
+    /// and errors do not contain its value: anyone who may write launch templates can choose the
+    /// parameter.
     pub(super) async fn images_in_parameter(&self, name: &str) -> Result<Vec<ImageId>, TextError> {
         let found = self.get_parameter(name).await.map_err(TextError::of_parameter)?;
         images_of(name, found)
@@ -22,12 +23,12 @@ impl Aws {
     async fn get_parameter(&self, name: &str) -> Result<Parameter, CloudError> {
         let request = self.clients.ssm.get_parameter().name(name).with_decryption(false);
         let answer = self.send(CALL, request.send()).await.map_err(|error| {
-            // What SSM says about a missing parameter does not name it.
+            // The message of SSM for a missing parameter does not contain its name.
             CloudError { message: format!("parameter {name}: {}", error.message), ..error }
         })?;
         answer
             .parameter
-            .ok_or_else(|| bad_answer(CALL, format!("the response lacks the parameter {name}")))
+            .ok_or_else(|| bad_response(CALL, format!("the response lacks the parameter {name}")))
     }
 }
 
@@ -36,24 +37,24 @@ fn images_of(name: &str, found: Parameter) -> Result<Vec<ImageId>, TextError> {
         Some(ParameterType::String | ParameterType::StringList) => {}
         Some(other) => {
             let message = format!(
-                "parameter {name} is of type {other}, which is not read for image ids: make it a String"
+                "parameter {name} is of type {other}; image ids are read only from type String or StringList"
             );
-            return Err(TextError::Unreadable(bad_answer(CALL, message)));
+            return Err(TextError::Unreadable(bad_response(CALL, message)));
         }
         None => return Err(TextError::Failed(lacks(name, "type"))),
     }
     let value = found.value.ok_or_else(|| TextError::Failed(lacks(name, "value")))?;
     match images_in(&value) {
         images if images.is_empty() => {
-            let message = format!("parameter {name} holds no image id");
-            Err(TextError::Unreadable(bad_answer(CALL, message)))
+            let message = format!("parameter {name} contains no image id");
+            Err(TextError::Unreadable(bad_response(CALL, message)))
         }
         images => Ok(images),
     }
 }
 
 fn lacks(name: &str, what: &str) -> CloudError {
-    bad_answer(CALL, format!("parameter {name} came without a {what}"))
+    bad_response(CALL, format!("the response lacks the {what} of parameter {name}"))
 }
 
 #[cfg(test)]

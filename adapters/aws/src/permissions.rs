@@ -1,4 +1,4 @@
-//! With whom images and snapshots are shared.
+//! Reading and changing launch permissions, and reading volume permissions of snapshots.
 
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{
@@ -64,7 +64,7 @@ impl PermissionWriter for Aws {
     }
 }
 
-/// Whom a launch permission names.
+/// The account, `all`, organization or organizational unit in a launch permission.
 fn launchers(permission: &Ec2LaunchPermission) -> Vec<&str> {
     somebody([
         permission.user_id(),
@@ -74,13 +74,13 @@ fn launchers(permission: &Ec2LaunchPermission) -> Vec<&str> {
     ])
 }
 
-/// Whom a permission to create volumes names.
+/// The account or `all` in a volume permission.
 fn volume_creators(permission: &CreateVolumePermission) -> Vec<&str> {
     somebody([permission.user_id(), permission.group().map(PermissionGroup::as_str)])
 }
 
-/// The names that are there. A permission without any that this version knows is one for somebody
-/// unknown, and never none.
+/// The known names. A permission without a known name still counts as shared, with "somebody
+/// unknown".
 fn somebody<'a>(names: impl IntoIterator<Item = Option<&'a str>>) -> Vec<&'a str> {
     let known: Vec<&str> = names.into_iter().flatten().filter(|name| !name.is_empty()).collect();
     if known.is_empty() { vec!["somebody unknown"] } else { known }
@@ -92,7 +92,7 @@ fn in_order<'a>(names: impl Iterator<Item = &'a str>) -> Vec<LaunchPermission> {
     found
 }
 
-/// The permission as the SDK takes it.
+/// Converts the permission to the SDK's type.
 fn ec2_permission(permission: &LaunchPermission) -> Result<Ec2LaunchPermission, CloudError> {
     let builder = Ec2LaunchPermission::builder();
     Ok(match permission {

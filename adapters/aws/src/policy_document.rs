@@ -1,56 +1,56 @@
-//! A policy document of IAM.
+//! IAM policy documents.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// The maximum size of a managed policy, in characters without white space (quota of IAM).
+/// The IAM quota for the size of a managed policy, in characters without white space.
 pub const MAX_MANAGED_POLICY: usize = 6_144;
 
-/// The maximum size of all inline policies of a role together, counted in the same way.
+/// The IAM quota for the total size of a role's inline policies, in characters without white space.
 pub const MAX_INLINE_POLICY: usize = 10_240;
 
-/// A policy document of IAM.
+/// An IAM policy document.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct PolicyDocument {
-    /// The version of the policy language.
+    /// The version of the policy language, `2012-10-17`.
     pub version: &'static str,
-    /// The permissions, each with a different `sid`.
+    /// The statements, each with a unique `sid`.
     pub statement: Vec<Statement>,
 }
 
-/// Actions with the same resources and conditions.
+/// A statement: actions with the same resources and conditions.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Statement {
     /// The statement id: letters and digits.
     pub sid: &'static str,
-    /// `Allow`.
+    /// Always `Allow`.
     pub effect: &'static str,
-    /// Actions such as `ec2:DescribeImages`, in order.
+    /// Sorted actions, for example `ec2:DescribeImages`.
     pub action: Vec<&'static str>,
-    /// ARNs, also with `*`.
+    /// ARNs, which may contain `*`.
     pub resource: Vec<String>,
-    /// What must hold, all of it.
+    /// Conditions, all of which must be met.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub condition: Conditions,
 }
 
-/// Values by operator and key.
+/// Condition values by operator and condition key.
 pub type Conditions = BTreeMap<&'static str, BTreeMap<String, String>>;
 
 impl PolicyDocument {
-    /// The size as IAM counts it: characters without white space.
+    /// The size as IAM counts it, in characters without white space.
     ///
     /// # Errors
-    /// None in practice: all keys are texts.
+    /// If serialization fails, which does not happen in practice because all keys are strings.
     pub fn size(&self) -> Result<usize, serde_json::Error> {
         let text = serde_json::to_string(self)?;
         Ok(text.chars().filter(|one| !one.is_whitespace()).count())
     }
 
-    /// Whether none of the actions changes anything.
+    /// Whether all actions are read-only.
     pub fn is_read_only(&self) -> bool {
         let mut actions = self.statement.iter().flat_map(|one| &one.action);
         actions.all(|action| {

@@ -1,4 +1,4 @@
-//! The policy in parameters of Systems Manager.
+//! Reading the policy from Systems Manager parameters.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +8,18 @@ use steward::cloud::{CloudError, ErrorKind};
 
 use super::Aws;
 use super::api_call::ApiCall;
-use super::error::bad_answer;
+use super::error::bad_response;
 
 const CALL: ApiCall = ApiCall::GetParameters;
 
 impl Aws {
-    /// The values of the parameters `names`, in this order, all read by one call. Whether they belong
-    /// together is not known. They are not decrypted. A name may have neither a version nor a label, and Systems
-    /// Manager accepts at most 10.
+    /// The values of the parameters `names` in this order, read with one call and not decrypted. Does
+    /// not check that the values belong together. Names must not contain a version or a label. Systems
+    /// Manager accepts at most 10 names.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is no such parameter, and [`ErrorKind::Other`] when one is
-    /// not of type `String`.
+    /// [`ErrorKind::NotFound`] if a parameter does not exist, [`ErrorKind::Other`] if one is not of
+    /// type `String`.
     pub async fn policy_parameters(&self, names: &[String]) -> Result<Vec<String>, CloudError> {
         let request = self
             .clients
@@ -28,7 +28,7 @@ impl Aws {
             .set_names(Some(names.to_vec()))
             .with_decryption(false);
         let answer = self.send(CALL, request.send()).await.map_err(|error| {
-            // What SSM says about a denied parameter names at most one.
+            // The message of SSM for a denied call names at most one parameter.
             let message = format!("{}: {}", listed("parameter", names), error.message);
             CloudError { message, ..error }
         })?;
@@ -45,8 +45,8 @@ fn values_of(names: &[String], answer: &GetParametersOutput) -> Result<Vec<Strin
             Some(Some(parameter)) => parameters.push((name, *parameter)),
             Some(None) => absent.push(name),
             None => {
-                let message = format!("the response says nothing about parameter {name}");
-                return Err(bad_answer(CALL, message));
+                let message = format!("the response lacks parameter {name}");
+                return Err(bad_response(CALL, message));
             }
         }
     }
@@ -55,9 +55,9 @@ fn values_of(names: &[String], answer: &GetParametersOutput) -> Result<Vec<Strin
         let (verb, them) = if absent.len() == 1 { ("does", "it") } else { ("do", "them") };
         return Err(CloudError {
             kind: ErrorKind::NotFound,
-            ..bad_answer(
+            ..bad_response(
                 CALL,
-                format!("{which} {verb} not exist in this account and Region: create {them}"),
+                format!("{which} {verb} not exist in this account and Region; create {them}"),
             )
         });
     }
@@ -67,9 +67,9 @@ fn values_of(names: &[String], answer: &GetParametersOutput) -> Result<Vec<Strin
             Some(ParameterType::String) => {}
             Some(other) => {
                 let message = format!(
-                    "parameter {name} is of type {other}, which is not read as a policy: make it a String"
+                    "parameter {name} is of type {other}; a policy is read only from type String"
                 );
-                return Err(bad_answer(CALL, message));
+                return Err(bad_response(CALL, message));
             }
             None => return Err(lacks(name, "type")),
         }
@@ -78,8 +78,8 @@ fn values_of(names: &[String], answer: &GetParametersOutput) -> Result<Vec<Strin
     Ok(values)
 }
 
-/// The response by name, `None` for a parameter that does not exist: every one was asked for, and none
-/// comes twice.
+/// The parameters in the response by name, `None` for a parameter that does not exist. Fails if a
+/// parameter was not requested or occurs twice.
 fn by_name<'a>(
     names: &[String],
     answer: &'a GetParametersOutput,
@@ -89,15 +89,19 @@ fn by_name<'a>(
     let absent = answer.invalid_parameters().iter().map(|one| (Some(one.as_str()), None));
     for (name, one) in parameters.chain(absent) {
         let Some(name) = name else {
-            return Err(bad_answer(CALL, "a parameter came without a name".to_owned()));
+            return Err(bad_response(
+                CALL,
+                "the response contains a parameter without a name".to_owned(),
+            ));
         };
         if !names.iter().any(|asked| asked == name) {
-            let message = format!("the response names parameter {name}, which was not asked for");
-            return Err(bad_answer(CALL, message));
+            let message =
+                format!("the response contains parameter {name}, which was not requested");
+            return Err(bad_response(CALL, message));
         }
         if found.insert(name, one).is_some() {
-            let message = format!("the response names parameter {name} twice");
-            return Err(bad_answer(CALL, message));
+            let message = format!("the response contains parameter {name} twice");
+            return Err(bad_response(CALL, message));
         }
     }
     Ok(found)
@@ -110,7 +114,7 @@ fn listed(what: &str, names: &[impl AsRef<str>]) -> String {
 }
 
 fn lacks(name: &str, what: &str) -> CloudError {
-    bad_answer(CALL, format!("parameter {name} came without a {what}"))
+    bad_response(CALL, format!("the response lacks the {what} of parameter {name}"))
 }
 
 #[cfg(test)]
@@ -126,7 +130,7 @@ mod tests {
             .value(format!("part {number}"))
     }
 
-    /// What is read as the parts 1 to 3.
+    /// The result of reading the parts 1 to 3.
     fn read(parts: Vec<ParameterBuilder>, absent: &[&str]) -> Result<Vec<String>, CloudError> {
         let names = [1, 2, 3].map(|number| format!("/p/{number}"));
         let parts = parts.into_iter().map(ParameterBuilder::build).collect();
@@ -156,10 +160,10 @@ mod tests {
         assert_eq!(error.kind, ErrorKind::NotFound);
         assert_eq!(
             error.message,
-            "parameters /p/1, /p/3 do not exist in this account and Region: create them"
+            "parameters /p/1, /p/3 do not exist in this account and Region; create them"
         );
         let error = read(vec![part(3), part(1)], &["/p/2"]).unwrap_err();
-        let text = "parameter /p/2 does not exist in this account and Region: create it";
+        let text = "parameter /p/2 does not exist in this account and Region; create it";
         assert_eq!((error.kind, error.message.as_str()), (ErrorKind::NotFound, text));
     }
 
@@ -171,16 +175,24 @@ mod tests {
         let mut other = all();
         other.push(part(4));
         for (parts, absent, expected) in [
-            (vec![part(1), part(2)], &[][..], "says nothing about parameter /p/3"),
-            (vec![], &[], "says nothing about parameter /p/1"),
-            (twice, &[], "names parameter /p/2 twice"),
-            (all(), &["/p/2"], "names parameter /p/2 twice"),
-            (vec![part(1), part(2)], &["/p/3", "/p/3"], "names parameter /p/3 twice"),
-            (other, &[], "names parameter /p/4, which was not asked for"),
-            (all(), &["/q"], "names parameter /q, which was not asked for"),
+            (vec![part(1), part(2)], &[][..], "lacks parameter /p/3"),
+            (vec![], &[], "lacks parameter /p/1"),
+            (twice, &[], "contains parameter /p/2 twice"),
+            (all(), &["/p/2"], "contains parameter /p/2 twice"),
+            (vec![part(1), part(2)], &["/p/3", "/p/3"], "contains parameter /p/3 twice"),
+            (other, &[], "contains parameter /p/4, which was not requested"),
+            (all(), &["/q"], "contains parameter /q, which was not requested"),
             (vec![part(1), part(2), part(3).set_name(None)], &[], "without a name"),
-            (vec![part(1), part(2), part(3).set_value(None)], &[], "/p/3 came without a value"),
-            (vec![part(1), part(2), part(3).set_type(None)], &[], "/p/3 came without a type"),
+            (
+                vec![part(1), part(2), part(3).set_value(None)],
+                &[],
+                "lacks the value of parameter /p/3",
+            ),
+            (
+                vec![part(1), part(2), part(3).set_type(None)],
+                &[],
+                "lacks the type of parameter /p/3",
+            ),
         ] {
             let found = message(parts, absent);
             assert!(found.contains(expected), "{found}, not {expected}");
@@ -191,9 +203,8 @@ mod tests {
     fn only_a_string_is_a_policy_and_no_error_holds_the_value() {
         for kind in ["SecureString", "StringList", "Tomorrow"] {
             let found = message(vec![part(1), part(2).r#type(kind.into()), part(3)], &[]);
-            let expected = format!(
-                "parameter /p/2 is of type {kind}, which is not read as a policy: make it a String"
-            );
+            let expected =
+                format!("parameter /p/2 is of type {kind}; a policy is read only from type String");
             assert_eq!(found, expected);
         }
     }

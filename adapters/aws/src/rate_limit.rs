@@ -1,13 +1,12 @@
-//! How fast the calls are made: below EC2's rate limits.
+//! Keeps calls below the rate limits of EC2.
 //!
-//! EC2 keeps a token bucket for every account, Region and action. Running it dry is not only
-//! slow: the SDK's retries drain their own quota then, and most of a large run is given up.
-//! Staying below the bucket is therefore part of being correct: two of a hundred calls that a bucket
-//! holds are left in it, because calls that were sent apart may arrive together. Other callers of the
-//! account draw from the same buckets. What they take away is made up for by the SDK's retries; that
-//! they get enough is what making few calls is for.
+//! EC2 has a token bucket for each account, Region and action. An empty bucket does not only slow a run
+//! down: the SDK's retries then exhaust their own quota, and most steps of a large run fail. So runs must
+//! stay below the limits. 2 % of each bucket's capacity stays unused, because calls that were sent at
+//! different times may arrive together. Other callers in the account use the same buckets. The SDK's
+//! retries handle throttling that they cause, and few calls per run leave enough tokens for them.
 //!
-//! How many calls are in flight at once is the caller's business.
+//! Callers limit the number of concurrent calls.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -20,25 +19,25 @@ use tokio::sync::Mutex;
 
 use super::api_call::{ApiCall, Bucket};
 
-/// Whether calls wait for their turn.
+/// The rate limits of calls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RateLimit {
-    /// Below the token buckets of EC2.
+    /// Limits below EC2's token buckets.
     #[default]
     BelowBuckets,
-    /// Below buckets that are filled so many times as fast: for a stand-in that keeps the buckets
-    /// of EC2, and in which time runs so many times as fast.
+    /// Limits for buckets that refill faster by this factor. For a stand-in with EC2's buckets in which
+    /// time passes faster by the same factor.
     Scaled(NonZeroU32),
-    /// As fast as they come, and repeated soon: for a stand-in, which needs no sparing.
+    /// No limits, and short waits before retries. For a stand-in without buckets.
     Unpaced,
 }
 
 impl Bucket {
-    /// At most 98 % of what the bucket holds, and 99 % of what flows in, `scale` times.
+    /// 98 % of the capacity and 99 % of the refill rate, the latter multiplied by `scale`.
     ///
-    /// `n` calls then take `(n - 0.98 × capacity) / (0.99 × refill)` seconds, where a bucket that
-    /// is emptied to the last token allows `(n - capacity) / refill`: at most 1.05 times as much
-    /// from 2.5 times the capacity on, which are 250 images to deregister.
+    /// `n` calls then take `(n - 0.98 × capacity) / (0.99 × refill)` seconds. A bucket that is emptied
+    /// completely would allow `(n - capacity) / refill` seconds. From 2.5 times the capacity (250 images
+    /// to deregister), the former is at most 1.05 times the latter.
     fn quota(&self, scale: NonZeroU32) -> Option<Quota> {
         let scale = scale.get();
         let burst = NonZeroU32::new(self.capacity * 98 / 100)?;
@@ -48,16 +47,16 @@ impl Bucket {
     }
 }
 
-/// Makes each call wait until it may be made, and reports it.
+/// Delays each call until the rate limit allows it, and reports the call.
 #[derive(Debug)]
 pub(super) struct RateLimiters {
-    /// By call; empty when nothing waits.
+    /// Indexed by call. Empty without rate limits.
     limiters: Vec<RateQueue>,
     progress: Arc<dyn Progress>,
 }
 
-/// The calls of one kind that wait. Only the first one looks whether its time has come: if all of them
-/// did, one would go, and the others would have woken up for nothing.
+/// The queue of waiting calls of one kind. Only the first one checks the limiter. If all did, all would
+/// wake up, and only one could continue.
 #[derive(Debug)]
 struct RateQueue {
     limiter: DefaultDirectRateLimiter,
@@ -65,7 +64,7 @@ struct RateQueue {
 }
 
 impl RateQueue {
-    /// Returns when a call may be made, and whether it had to wait.
+    /// Waits until a call may be made. Returns whether it was delayed.
     async fn wait(&self) -> Pacing {
         let (_first, mut pacing) = match self.first.try_lock() {
             Ok(first) => (first, Pacing::Immediate),
@@ -94,7 +93,7 @@ impl RateLimiters {
         Self { limiters: queues.collect(), progress }
     }
 
-    /// Returns when `call` may be made.
+    /// Waits until `call` may be made.
     pub(super) async fn wait_for(&self, call: ApiCall) {
         let pacing = match self.limiters.get(call as usize) {
             Some(queue) => queue.wait().await,
@@ -123,7 +122,7 @@ mod tests {
 
     #[test]
     fn a_run_stays_below_the_bucket() {
-        // 100 at once and 5 a second for DeregisterImage: 98 and 4.95 are ours.
+        // DeregisterImage allows 100 calls at once and 5 a second. 98 and 4.95 of these are used.
         let bucket = ApiCall::DeregisterImage.bucket();
         let quota = bucket.quota(NonZeroU32::MIN).unwrap();
         assert_eq!(quota.burst_size().get(), 98);
@@ -154,7 +153,7 @@ mod tests {
         }
         let next = limits.wait_for(ApiCall::GetCallerIdentity);
         assert!(tokio::time::timeout(Duration::from_millis(20), next).await.is_err());
-        // Another call has its own bucket.
+        // Each call has its own bucket.
         limits.wait_for(ApiCall::DescribeImages).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The Recycle Bin: what is in it, and taking it out.
+//! Listing the Recycle Bin, and restoring resources from it.
 
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{ImageRecycleBinInfo, SnapshotRecycleBinInfo};
@@ -9,15 +9,15 @@ use steward::model::{
 
 use super::Aws;
 use super::api_call::ApiCall;
-use super::error::{bad_answer, lacks_a_snapshot};
+use super::error::{bad_response, lacks_a_snapshot};
 use super::time::timestamp;
 
-/// The largest page of the two listings.
+/// The maximum page size of the two listings.
 const PAGE: i32 = 1000;
 
 #[async_trait]
 impl RecycleBinReader for Aws {
-    /// The listing tells neither tags nor status, so each rule is read on its own.
+    /// The listing contains neither tags nor status, so each rule is read individually.
     async fn list_retention_rules(&self) -> Result<Vec<RetentionRule>, CloudError> {
         let mut found = Vec::new();
         for resource in [Recyclable::Images, Recyclable::Snapshots] {
@@ -71,7 +71,7 @@ impl RecycleBinWriter for Aws {
         let request = self.clients.ec2.restore_image_from_recycle_bin().image_id(image.as_str());
         match self.send(ApiCall::RestoreImageFromRecycleBin, request.send()).await {
             Ok(_) => Ok(()),
-            // The image is there: not found is another thing.
+            // The image exists, so this must not be reported as NotFound.
             Err(error) if lacks_a_snapshot(&error) => {
                 Err(CloudError { kind: ErrorKind::Other, ..error })
             }
@@ -88,7 +88,7 @@ impl RecycleBinWriter for Aws {
 
 fn image_of(image: ImageRecycleBinInfo) -> Result<RecycledImage, CloudError> {
     let image_id = image.image_id.unwrap_or_default().parse().map_err(|cause| {
-        bad_answer(ApiCall::ListImagesInRecycleBin, format!("an image's id: {cause}"))
+        bad_response(ApiCall::ListImagesInRecycleBin, format!("invalid image id: {cause}"))
     })?;
     Ok(RecycledImage {
         image_id,
@@ -100,7 +100,7 @@ fn image_of(image: ImageRecycleBinInfo) -> Result<RecycledImage, CloudError> {
 
 fn snapshot_of(snapshot: SnapshotRecycleBinInfo) -> Result<RecycledSnapshot, CloudError> {
     let snapshot_id = snapshot.snapshot_id.unwrap_or_default().parse().map_err(|cause| {
-        bad_answer(ApiCall::ListSnapshotsInRecycleBin, format!("a snapshot's id: {cause}"))
+        bad_response(ApiCall::ListSnapshotsInRecycleBin, format!("invalid snapshot id: {cause}"))
     })?;
     Ok(RecycledSnapshot {
         snapshot_id,
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_provider_does_not_say_is_unknown() {
+    fn missing_times_are_unknown() {
         let image = ImageRecycleBinInfo::builder().image_id("ami-1");
         let found = image_of(image.recycle_bin_enter_time(DateTime::from_secs(0)).build()).unwrap();
         assert_eq!((&*found.name, found.leaves_at), ("", None));
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn ids_that_cannot_be_read_are_named() {
         let image = ImageRecycleBinInfo::builder().build();
-        assert!(image_of(image).unwrap_err().message.starts_with("an image's id"));
+        assert!(image_of(image).unwrap_err().message.starts_with("invalid image id"));
         let snapshot = SnapshotRecycleBinInfo::builder().snapshot_id("ami-1").build();
         assert!(snapshot_of(snapshot).unwrap_err().message.contains("`ami-1`"));
     }

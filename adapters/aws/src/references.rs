@@ -1,7 +1,7 @@
-//! What holds images in use, put together from the sources.
+//! Collects the references to images from all sources.
 //!
-//! Templates and what launches instances from them need each other: a group may pin a version that
-//! no listing shows, and what it starts is known only when that version has been read.
+//! Launch templates and launch sources depend on each other: an Auto Scaling group may refer to a
+//! version that no listing contains, and its image is known only after that version is read.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use steward::model::{
 
 use super::Aws;
 use super::api_call::ApiCall;
-use super::error::bad_answer;
+use super::error::bad_response;
 use super::image_references::{MAX_IMAGES, wanted};
 use super::image_texts::{ResolvedImages, TextError, snapshots_in};
 use super::launch_configurations::NamedConfiguration;
@@ -27,12 +27,12 @@ use super::pagination::{FILTER_VALUES, filter};
 
 const TEMPLATES: ApiCall = ApiCall::DescribeLaunchTemplateVersions;
 
-/// The launch sources of each kind, or why they could not be listed.
+/// The launch sources of each kind, or the error from listing them.
 type Listed = [(Source, Result<Vec<LaunchSource>, CloudError>)];
-/// What each source says about references.
+/// The references from each source, or the error.
 type SourceResults = Vec<(Source, Result<Vec<Reference>, CloudError>)>;
 
-/// A template version that names an image.
+/// A template version that refers to an image.
 struct TemplateUse<'a> {
     id: &'a str,
     name: Option<&'a str>,
@@ -100,8 +100,7 @@ impl ReferenceReader for Aws {
         Ok(found)
     }
 
-    /// The snapshots that launch configurations and the versions of templates name in their own
-    /// block devices.
+    /// The snapshots in the block device mappings of launch configurations and template versions.
     async fn list_snapshot_references(
         &self,
         scope: &ReferenceScope,
@@ -146,7 +145,7 @@ impl ReferenceReader for Aws {
 }
 
 impl Aws {
-    /// The references by templates, and those by what launches instances from them.
+    /// The references from launch templates and from launch sources.
     async fn templates_and_launch_sources(
         &self,
         templates: Result<Templates, CloudError>,
@@ -185,7 +184,7 @@ impl Aws {
         (uses.map(|uses| self.by_templates(uses, named.as_ref())), answers)
     }
 
-    /// Reads the versions that are pinned, and drops what is beyond `versions`.
+    /// Reads the versions that launch sources refer to, and drops the others outside `versions`.
     async fn complete(
         &self,
         mut templates: Templates,
@@ -198,8 +197,8 @@ impl Aws {
         Ok(templates)
     }
 
-    /// Which version means which images. A text that cannot be read is an error, or is added to
-    /// `ignored` where the policy ignores its template.
+    /// The images of each version. An image field that cannot be resolved is an error, or is added to
+    /// `ignored` if the policy ignores the template.
     async fn uses<'a>(
         &self,
         templates: &'a Templates,
@@ -229,7 +228,7 @@ impl Aws {
         Ok(found)
     }
 
-    /// The images that a template version means: none, if it leaves them to who launches from it.
+    /// The images of a template version; empty if it has no image field.
     async fn images_of(
         &self,
         version: &VersionRead<'_>,
@@ -243,8 +242,8 @@ impl Aws {
         }
     }
 
-    /// The references by templates; stale are those that are not among the `named`, if it is
-    /// known which are named.
+    /// The references from launch templates. Versions that are not in `named` are stale, if `named` is
+    /// known.
     fn by_templates(&self, uses: Vec<TemplateUse<'_>>, named: Option<&Named>) -> Vec<Reference> {
         let found =
             uses.into_iter().map(|TemplateUse { id, name, number, label, image_id }| Reference {
@@ -262,8 +261,8 @@ impl Aws {
         self.arn("ec2", &format!("launch-template/{id}"))
     }
 
-    /// Where the templates were not read, a launch source that uses one is not read either: part of an
-    /// answer is no answer.
+    /// The references from launch sources. If the templates could not be read, a launch source with a
+    /// template is an error too, because its references would be incomplete.
     async fn by_launch_sources(
         &self,
         launch_sources: &[LaunchSource],
@@ -297,8 +296,8 @@ impl Aws {
     }
 }
 
-/// Makes a source unread in which a group names neither template nor configuration, and there is no
-/// configuration of the group's own name either.
+/// Replaces the result of a source by an error if an Auto Scaling group has neither template nor
+/// configuration, and no configuration has the same name.
 fn check_guesses(
     listed: &mut [(Source, Result<Vec<LaunchSource>, CloudError>)],
     configurations: &[NamedConfiguration],
@@ -310,30 +309,29 @@ fn check_guesses(
             one.is_guess && !configurations.iter().any(|other| Some(&*other.name) == name)
         });
         if let Some(LaunchSource { arn, call, .. }) = unknown {
-            let message =
-                format!("{arn} names neither a launch template nor a launch configuration");
-            *found = Err(bad_answer(*call, message));
+            let message = format!("{arn} has neither a launch template nor a launch configuration");
+            *found = Err(bad_response(*call, message));
         }
     }
 }
 
-/// What was listed, as far as it was.
+/// All launch sources that could be listed.
 fn launch_sources(listed: &Listed) -> impl Iterator<Item = &LaunchSource> {
     listed.iter().flat_map(|(_, launch_sources)| launch_sources.as_deref().unwrap_or_default())
 }
 
-/// Every template version that was seen to be named.
+/// All template versions that launch sources refer to.
 fn keys(listed: &Listed) -> impl Iterator<Item = &VersionKey> {
     launch_sources(listed).flat_map(|launch_source| &launch_source.versions)
 }
 
-/// A source that was left out does not count as unread.
+/// Whether the source was read without an error, or was skipped.
 fn is_read(answers: &SourceResults, source: Source) -> bool {
     answers.iter().all(|(one, found)| *one != source || found.is_ok())
 }
 
-/// The references by launch configurations; stale are those without a group, if the groups are
-/// known.
+/// The references from launch configurations. If the Auto Scaling groups are known, configurations
+/// that none of them uses are stale.
 fn by_configurations(
     all: Vec<NamedConfiguration>,
     listed: &Listed,
@@ -348,7 +346,7 @@ fn by_configurations(
     found.collect()
 }
 
-/// Each reference once and in a fixed order, so that two runs over one world print the same.
+/// Sorts and deduplicates references, so that two runs over the same account print the same.
 fn in_order(references: Vec<Reference>) -> Vec<Reference> {
     references.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
 }
@@ -384,7 +382,7 @@ mod tests {
     }
 
     fn failed() -> Result<Vec<Reference>, CloudError> {
-        Err(bad_answer(ApiCall::DescribeAutoScalingGroups, "no".into()))
+        Err(bad_response(ApiCall::DescribeAutoScalingGroups, "no".into()))
     }
 
     #[test]

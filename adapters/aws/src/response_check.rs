@@ -1,10 +1,9 @@
-//! Refusing responses that the SDK would read as less than they say.
+//! Rejects responses that the SDK would parse incompletely.
 //!
-//! The SDK is lenient: it takes XML that ends in the middle for a whole response, skips comments,
-//! CDATA and what it does not know, and of an element that comes twice it keeps the last. A listing
-//! that was cut, or changed on its way, would be a shorter one, or an empty one, and images in
-//! use would look unused. So every response is looked at a second time, more strictly. What the
-//! elements mean is checked where they are read.
+//! The SDK's parser is lenient. It accepts truncated XML, skips comments, CDATA and unknown elements,
+//! and keeps only the last of repeated elements. A truncated or modified listing would parse as a
+//! shorter or empty one, and images in use would appear unused. So every response is checked a second
+//! time with stricter rules. The meaning of the elements is checked where they are read.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -18,12 +17,11 @@ use steward::progress::{Progress, ProgressEvent};
 use steward::text_fmt::thousands;
 use xmlparser::{ElementEnd, Token, Tokenizer};
 
-/// The names of list items, which alone may come several times in one element.
+/// The names of list items. Only these may occur several times in one element.
 /// `tests/standin/test_lists.py` compares both lists with the service models.
 const ITEMS: &[&str] = &["item", "member", "SecurityGroupId", "groupId"];
 
-/// The lists that are read, by name, or by the end of their path where the name has two meanings.
-/// They hold items and nothing else.
+/// The lists that are read. Ambiguous names have the end of their path. Lists contain only items.
 const LISTS: &[&str] = &[
     // EC2
     "blockDeviceMapping",
@@ -54,8 +52,8 @@ const LISTS: &[&str] = &[
     "Overrides",
 ];
 
-/// Responses whose list is missing without a trace in what the SDK returns: it makes up an empty
-/// one, because the service model requires the list.
+/// Responses in which a missing list would not be noticed: the service model requires the list, so
+/// the SDK returns an empty one.
 const REQUIRED: &[(&str, &str)] = &[
     ("DescribeAutoScalingGroupsResponse", "AutoScalingGroups"),
     ("DescribeLaunchConfigurationsResponse", "LaunchConfigurations"),
@@ -68,8 +66,7 @@ pub(super) enum BodyFormat {
     Json,
 }
 
-/// Fails every call whose response is a success but may say more, or other things, than the SDK
-/// reads in it.
+/// Fails every call whose successful response may contain data that the SDK does not read.
 #[derive(Debug, Clone)]
 pub(super) struct ResponseCheck {
     pub(super) format: BodyFormat,
@@ -88,11 +85,11 @@ impl Intercept for ResponseCheck {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let response = context.response();
-        // 503 is how EC2 says RequestLimitExceeded.
+        // EC2 returns RequestLimitExceeded with status 503.
         if response.status().is_server_error() {
             self.progress.report(ProgressEvent::Throttled);
         }
-        // Errors have codes, and are told apart by them.
+        // Errors are classified by their codes.
         if !response.status().is_success() {
             return Ok(());
         }
@@ -101,7 +98,7 @@ impl Intercept for ResponseCheck {
             BodyFormat::Xml => check_xml,
             BodyFormat::Json => check_json,
         };
-        let text = std::str::from_utf8(body).map_err(|_| "it is not UTF-8".to_owned());
+        let text = std::str::from_utf8(body).map_err(|_| "not UTF-8".to_owned());
         let found = text.and_then(|text| match context.output_or_error() {
             Err(error) => check(text).and(not_parsed(text, &format!("{error:?}"))),
             Ok(_) => check(text),
@@ -112,7 +109,7 @@ impl Intercept for ResponseCheck {
     }
 }
 
-/// Names the element at which the SDK stopped, where its `error` tells the place in `text`.
+/// Finds the element at which the SDK stopped, if its `error` contains the position in `text`.
 fn not_parsed(text: &str, error: &str) -> Result<(), String> {
     const PLACE: &str = "span: StrSpan(";
     let place = error.split_once(PLACE).and_then(|(_, rest)| {
@@ -136,10 +133,10 @@ fn not_parsed(text: &str, error: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// An element whose end has not been seen.
+/// An element whose end tag has not been read yet.
 struct OpenElement<'a> {
     name: &'a str,
-    /// The names of its children that may come only once.
+    /// The names of its children that may occur only once.
     children: Vec<&'a str>,
     has_children: bool,
     has_text: bool,
@@ -149,7 +146,7 @@ fn path(open: &[OpenElement<'_>]) -> String {
     open.iter().map(|one| one.name).collect::<Vec<_>>().join("/")
 }
 
-/// Whether the innermost of `open` is one of [`LISTS`].
+/// Whether the innermost open element is one of [`LISTS`].
 fn is_list(open: &[OpenElement<'_>]) -> bool {
     LISTS.iter().any(|list| {
         let mut names = open.iter().rev().map(|one| one.name);
@@ -157,12 +154,12 @@ fn is_list(open: &[OpenElement<'_>]) -> bool {
     })
 }
 
-/// Checks that `text` is one element `…Response` without errors in it, whose tags balance, in
-/// which nothing is hidden and nothing comes twice, and whose lists hold items.
+/// Checks that `text` is one element `…Response` with balanced tags and without errors, comments,
+/// CDATA or repeated elements, and that its lists contain only items.
 fn check_xml(text: &str) -> Result<(), String> {
     let mut open: Vec<OpenElement<'_>> = Vec::new();
     let mut is_over = false;
-    // The list that must be there, as long as it has not been seen.
+    // The required list, until it was found.
     let mut missing = None;
     for token in Tokenizer::from(text) {
         let token = token.map_err(|error| format!("{error} in {}", path(&open)))?;
@@ -184,7 +181,7 @@ fn check_xml(text: &str) -> Result<(), String> {
                 }
                 let list = is_list(&open);
                 let Some(element) = open.last_mut() else {
-                    return Err("text outside of the response".to_owned());
+                    return Err("text outside the response".to_owned());
                 };
                 element.has_text = true;
                 if element.has_children || list {
@@ -222,7 +219,7 @@ fn check_xml(text: &str) -> Result<(), String> {
                         if !is_item {
                             parent.children.push(name);
                         }
-                        // In `…Result`, which is in `…Response`.
+                        // The list is in `…Result`, which is in `…Response`.
                         missing = missing.filter(|list| depth != 2 || *list != name);
                     }
                 }
@@ -255,16 +252,16 @@ fn check_xml(text: &str) -> Result<(), String> {
     }
 }
 
-/// Checks that no object in `text` has a key twice.
+/// Checks that no object in `text` has a repeated key.
 fn check_json(text: &str) -> Result<(), String> {
-    // An empty body is an object without fields to the SDK; what must be in it is checked there.
+    // The SDK parses an empty body as an object without fields. Callers check required fields.
     if text.trim_ascii().is_empty() {
         return Ok(());
     }
     serde_json::from_str::<KeysOnce>(text).map(|_| ()).map_err(|error| error.to_string())
 }
 
-/// Any JSON in which no object has a key twice.
+/// Any JSON in which no object has a repeated key.
 struct KeysOnce;
 
 impl<'de> Deserialize<'de> for KeysOnce {
@@ -327,7 +324,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_aws_sends_is_usable() {
+    fn responses_of_aws_are_accepted() {
         for body in [
             "<DescribeImagesResponse><imagesSet/></DescribeImagesResponse>",
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<DescribeImagesResponse xmlns=\"a\">\n  <requestId>1</requestId>\n  \
@@ -341,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hides_or_repeats_something_is_not() {
+    fn hidden_and_repeated_elements_are_rejected() {
         for (body, problem) in [
             ("", "empty"),
             ("<html></html>", "html is not a response"),

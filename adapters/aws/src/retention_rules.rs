@@ -1,4 +1,4 @@
-//! The rules of the Recycle Bin.
+//! Reading the rules of the Recycle Bin.
 
 use std::collections::BTreeMap;
 
@@ -9,9 +9,9 @@ use steward::model::{Recyclable, RetentionRule, Tags};
 
 use super::Aws;
 use super::api_call::ApiCall;
-use super::error::bad_answer;
+use super::error::bad_response;
 
-/// The largest page that ListRules gives.
+/// The maximum page size of ListRules.
 const PAGE: i32 = 1000;
 
 impl Aws {
@@ -35,15 +35,19 @@ impl Aws {
             |page| (page.rules, page.next_token),
             |rule| {
                 let id = rule.identifier.filter(|id| !id.is_empty());
-                let missing =
-                    || bad_answer(ApiCall::ListRules, "a rule came without its id".into());
+                let missing = || {
+                    bad_response(
+                        ApiCall::ListRules,
+                        "the response contains a rule without id".into(),
+                    )
+                };
                 id.ok_or_else(missing).map(Some)
             },
         )
         .await
     }
 
-    /// `None` when the rule was deleted since it was listed.
+    /// Reads a rule. `None` if it was deleted after it was listed.
     pub(super) async fn rule(
         &self,
         id: String,
@@ -67,7 +71,10 @@ fn rule_of(
     let period = period.filter(|period| period.retention_period_unit == RetentionPeriodUnit::Days);
     let days = period.and_then(|period| period.retention_period_value.try_into().ok());
     let days = days.ok_or_else(|| {
-        bad_answer(ApiCall::GetRule, format!("rule {id} does not say for how many days it keeps"))
+        bad_response(
+            ApiCall::GetRule,
+            format!("the response lacks the retention period of rule {id} in days"),
+        )
     })?;
     Ok(RetentionRule {
         resource,
@@ -79,14 +86,14 @@ fn rule_of(
     })
 }
 
-/// A rule may name a key with several values, and our tags hold one: the rule then counts for the
-/// last one only, which is less than it covers.
+/// A rule may include several values of a key, but [`Tags`] contains one. Only the last value is used,
+/// so the rule counts as covering less than it does.
 fn included(tags: Vec<(String, String)>) -> Tags {
     tags.into_iter().collect()
 }
 
-/// Where a rule excludes several values of a key, it counts as excluding all: again it covers
-/// rather less here than there.
+/// If a rule excludes several values of a key, it counts as excluding all values. So again it counts as
+/// covering less than it does.
 fn excluded(tags: Vec<(String, String)>) -> Tags {
     let mut found: BTreeMap<String, String> = BTreeMap::new();
     for (key, value) in tags {
@@ -102,10 +109,12 @@ fn excluded(tags: Vec<(String, String)>) -> Tags {
     found.into_iter().collect()
 }
 
-/// Which tags a rule names. The SDK makes up an empty key where there is none.
+/// The tags in a rule. The SDK sets a missing key to an empty one.
 fn pairs(rule: &str, tags: Option<Vec<ResourceTag>>) -> Result<Vec<(String, String)>, CloudError> {
     let pair = |tag: ResourceTag| match tag.resource_tag_key.as_str() {
-        "" => Err(bad_answer(ApiCall::GetRule, format!("rule {rule} names a tag without a key"))),
+        "" => {
+            Err(bad_response(ApiCall::GetRule, format!("rule {rule} contains a tag without a key")))
+        }
         _ => Ok((tag.resource_tag_key, tag.resource_tag_value.unwrap_or_default())),
     };
     tags.into_iter().flatten().map(pair).collect()
@@ -148,7 +157,7 @@ mod tests {
         let error = rule(answer("WEEKS", "available")).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "rbin:GetRule: rule abc does not say for how many days it keeps"
+            "rbin:GetRule: the response lacks the retention period of rule abc in days"
         );
         let absent = GetRuleOutput::builder().status(RuleStatus::Available).build();
         assert!(rule(absent).is_err());
@@ -177,7 +186,7 @@ mod tests {
             .unwrap(),
         );
         let error = pairs("a", Some(vec![tag("", Some("web"))])).unwrap_err();
-        assert!(error.message.ends_with("rule a names a tag without a key"), "{error}");
+        assert!(error.message.ends_with("rule a contains a tag without a key"), "{error}");
         assert_eq!((tags.get("env"), tags.get("team")), (Some(""), Some("web")));
     }
 }

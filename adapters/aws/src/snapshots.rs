@@ -1,4 +1,4 @@
-//! Snapshots: listing, finding and deleting them.
+//! Listing, finding and deleting snapshots.
 
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{Filter, Snapshot as Ec2Snapshot, SnapshotState};
@@ -10,12 +10,12 @@ use steward::model::{Snapshot, SnapshotId};
 
 use super::Aws;
 use super::api_call::ApiCall;
-use super::error::{bad_answer, is_in_use};
+use super::error::{bad_response, is_in_use};
 use super::pagination::{FILTER_VALUES, filter};
 use super::tags::{literally, tags_of};
 use super::time::timestamp;
 
-/// The largest page that DescribeSnapshots gives.
+/// The maximum page size of DescribeSnapshots.
 const PAGE: i32 = 1000;
 
 #[async_trait]
@@ -30,7 +30,7 @@ impl SnapshotReader for Aws {
         self.own_snapshots(filter).await
     }
 
-    /// A filter and not a list of ids, because one missing id in a list fails the whole call.
+    /// Uses a filter, because one missing id in a list of ids fails the whole call.
     async fn find_snapshots(&self, snapshots: &[SnapshotId]) -> Result<Vec<Snapshot>, CloudError> {
         let mut found = Vec::with_capacity(snapshots.len());
         for some in snapshots.chunks(FILTER_VALUES) {
@@ -56,8 +56,8 @@ impl SnapshotReader for Aws {
             |lock| {
                 let id = lock.snapshot_id.unwrap_or_default();
                 let id = id.parse().map_err(|cause| {
-                    let message = format!("a locked snapshot's id: {cause}");
-                    bad_answer(ApiCall::DescribeLockedSnapshots, message)
+                    let message = format!("invalid snapshot id: {cause}");
+                    bad_response(ApiCall::DescribeLockedSnapshots, message)
                 });
                 id.map(Some)
             },
@@ -111,14 +111,14 @@ impl Aws {
 fn snapshot_of(snapshot: Ec2Snapshot) -> Result<Snapshot, CloudError> {
     let id = snapshot.snapshot_id.unwrap_or_default();
     let snapshot_id = id.parse().map_err(|cause| {
-        bad_answer(ApiCall::DescribeSnapshots, format!("a snapshot's id: {cause}"))
+        bad_response(ApiCall::DescribeSnapshots, format!("invalid snapshot id: {cause}"))
     })?;
     let started_at = snapshot.start_time.and_then(timestamp);
     let completed = snapshot.state.map(|state| state == SnapshotState::Completed);
-    // A tag that is older than its snapshot was copied with it; without this time nobody can tell.
+    // A tag that is older than the snapshot was copied with it. The check needs the start time.
     if completed == Some(true) && started_at.is_none() {
-        let message = format!("snapshot {snapshot_id} came without the time when it was begun");
-        return Err(bad_answer(ApiCall::DescribeSnapshots, message));
+        let message = format!("the response lacks the start time of {snapshot_id}");
+        return Err(bad_response(ApiCall::DescribeSnapshots, message));
     }
     Ok(Snapshot {
         snapshot_id,
@@ -128,7 +128,7 @@ fn snapshot_of(snapshot: Ec2Snapshot) -> Result<Snapshot, CloudError> {
         description: snapshot.description.filter(|text| !text.is_empty()).map(Into::into),
         volume_id: snapshot.volume_id.filter(|id| !id.is_empty()).map(Into::into),
         completed,
-        // Other calls tell these.
+        // Other calls provide these.
         locked: None,
         shared_with: None,
         shared_with_unread: None,
@@ -142,12 +142,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_snapshot_that_is_complete_was_begun_at_some_time() {
+    fn a_complete_snapshot_has_a_start_time() {
         let of = |state: &str| {
             snapshot_of(Ec2Snapshot::builder().snapshot_id("snap-1").state(state.into()).build())
         };
         let error = of("completed").unwrap_err();
-        assert!(error.message.contains("snap-1 came without the time"), "{error}");
+        assert!(error.message.contains("lacks the start time of snap-1"), "{error}");
         assert_eq!(of("pending").unwrap().started_at, None);
     }
 

@@ -1,4 +1,4 @@
-//! Tags of images and snapshots.
+//! Reading and writing tags of images and snapshots.
 
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagDescription};
@@ -7,11 +7,11 @@ use steward::model::{InstanceId, ResourceId, Tags};
 
 use super::Aws;
 use super::api_call::ApiCall;
-use super::error::bad_answer;
+use super::error::bad_response;
 
-/// CreateTags and DeleteTags take at most 1000 resources a call.
+/// The maximum number of resources per CreateTags or DeleteTags call.
 const RESOURCES: usize = 1000;
-/// The largest page that DescribeTags gives.
+/// The maximum page size of DescribeTags.
 const PAGE: i32 = 1000;
 
 #[async_trait]
@@ -71,11 +71,11 @@ impl TagWriter for Aws {
         resources: &[ResourceId],
         keys: &[String],
     ) -> Result<(), CloudError> {
-        // DeleteTags without tags removes every tag of the resource.
+        // DeleteTags without tags would remove all tags of the resource.
         if keys.is_empty() {
             return Ok(());
         }
-        // A key without a value matches whatever the value is.
+        // A key without a value matches any value.
         let tags: Vec<Tag> = keys.iter().map(|key| Tag::builder().key(key).build()).collect();
         for some in resources.chunks(RESOURCES) {
             let request = self
@@ -101,28 +101,28 @@ fn filters(key: &str, value: Option<&str>) -> Vec<Filter> {
     [of("key", &[&literally(key)]), kinds].into_iter().chain(value).collect()
 }
 
-/// The resource that carries the tag, and the tag's value; `None` for what is neither an image
-/// nor a snapshot.
+/// The resource with the tag, and the tag's value. `None` for other resources than images and
+/// snapshots.
 fn tagged(tag: TagDescription) -> Result<Option<(ResourceId, String)>, CloudError> {
     let id = tag.resource_id.unwrap_or_default();
     let kind = tag.resource_type.filter(|kind| !kind.as_str().is_empty());
     let resource = match kind {
         Some(ResourceType::Image) => id.parse().map(ResourceId::Image),
         Some(ResourceType::Snapshot) => id.parse().map(ResourceId::Snapshot),
-        // Only these two are asked for.
+        // The call requests only these two types.
         None => {
-            let message = format!("the type of the tagged resource `{id}` is missing");
-            return Err(bad_answer(ApiCall::DescribeTags, message));
+            let message = format!("the response lacks the type of the tagged resource `{id}`");
+            return Err(bad_response(ApiCall::DescribeTags, message));
         }
         Some(_) => return Ok(None),
     };
     let resource = resource.map_err(|cause| {
-        bad_answer(ApiCall::DescribeTags, format!("a tagged resource's id: {cause}"))
+        bad_response(ApiCall::DescribeTags, format!("invalid id of a tagged resource: {cause}"))
     })?;
     Ok(Some((resource, tag.value.unwrap_or_default())))
 }
 
-/// Filters read `*`, `?` and `\` as wildcards; a value that holds one means itself.
+/// Escapes the filter wildcards `*`, `?` and `\`, so that the value matches only itself.
 pub(super) fn literally(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     for c in value.chars() {
@@ -138,11 +138,11 @@ fn ids(resources: &[ResourceId]) -> Option<Vec<String>> {
     Some(resources.iter().map(|resource| resource.as_str().to_owned()).collect())
 }
 
-/// The tags of a resource as `call` lists them. Without any, EC2 leaves out the list.
+/// The tags of a resource in a response to `call`. EC2 omits the list if there are none.
 pub(super) fn tags_of(call: ApiCall, tags: Option<Vec<Tag>>) -> Result<Tags, CloudError> {
     let pair = |tag: Tag| match tag.key.filter(|key| !key.is_empty()) {
         Some(key) => Ok((key, tag.value.unwrap_or_default())),
-        None => Err(bad_answer(call, "a tag came without its key".to_owned())),
+        None => Err(bad_response(call, "the response contains a tag without key".to_owned())),
     };
     tags.into_iter().flatten().map(pair).collect()
 }
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wildcards_in_a_value_mean_themselves() {
+    fn wildcards_in_a_value_are_escaped() {
         assert_eq!(literally(r"a*b?c\d"), r"a\*b\?c\\d");
         assert_eq!(literally("2026-01-02T03:04:05Z"), "2026-01-02T03:04:05Z");
     }

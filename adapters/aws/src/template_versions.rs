@@ -1,4 +1,4 @@
-//! Reading launch templates: which of their versions are asked for, and how.
+//! Reading launch templates: the versions to request, and the requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,16 +7,16 @@ use steward::model::TemplateVersions;
 
 use super::Aws;
 use super::api_call::ApiCall;
-use super::error::bad_answer;
+use super::error::bad_response;
 use super::launch_templates::{TemplateKey, Templates, VersionKey};
 
-/// The largest page of the two listings, and the most versions that one call names.
+/// The maximum page size of the two listings, and the maximum number of versions per call.
 const PAGE: i32 = 200;
 const VERSIONS: usize = 200;
 
 impl Aws {
-    /// The templates with at least the versions that `versions` speaks of. Which are the newest of
-    /// a template is known only when all of them have been read.
+    /// The templates with at least the versions in `versions`. The newest versions of a template are
+    /// known only after all its versions were read.
     pub(super) async fn templates(
         &self,
         versions: TemplateVersions,
@@ -36,8 +36,8 @@ impl Aws {
         Ok(found)
     }
 
-    /// Reads the versions of `wanted` that were not read before. A version that does not exist
-    /// (its template was deleted, say) holds no image and stays unread.
+    /// Reads the versions in `wanted` that were not read before. A version that does not exist, for
+    /// example because its template was deleted, refers to no image and is recorded as missing.
     pub(super) async fn add_pinned(
         &self,
         found: &mut Templates,
@@ -58,8 +58,8 @@ impl Aws {
         Ok(())
     }
 
-    /// One version that does not exist fails the call for all, so that the others are then
-    /// asked for one by one.
+    /// Reads the versions that exist. One missing version fails the whole call. Then each version is
+    /// requested individually.
     async fn add_those_that_exist(
         &self,
         found: &mut Templates,
@@ -75,7 +75,12 @@ impl Aws {
             }
             Err(error) if error.kind == ErrorKind::NotFound => {
                 let error = error.message;
-                tracing::warn!(?template, ?versions, error, "something pins what does not exist");
+                tracing::warn!(
+                    ?template,
+                    ?versions,
+                    error,
+                    "a reference to a launch template version that does not exist"
+                );
                 for version in versions {
                     let (template, version) = (template.clone(), version.clone());
                     found.add_gone(VersionKey { template, version });
@@ -86,7 +91,7 @@ impl Aws {
         }
     }
 
-    /// Reads these versions of one template; without a template, of all of them.
+    /// Reads these versions of one template, or of all templates if `template` is `None`.
     async fn add_versions(
         &self,
         found: &mut Templates,
@@ -102,7 +107,7 @@ impl Aws {
         self.each_page(
             ApiCall::DescribeLaunchTemplateVersions,
             |token| {
-                // An account may hide from its listings what other AWS services manage in it.
+                // An account can hide resources from its listings that other AWS services manage.
                 let request = self
                     .clients
                     .ec2
@@ -129,7 +134,7 @@ impl Aws {
 
     async fn add_all_of(&self, found: &mut Templates, id: String) -> Result<(), CloudError> {
         match self.add_versions(found, Some(&TemplateKey::Id(id)), &[]).await {
-            // It was deleted since the listing.
+            // The template was deleted after it was listed.
             Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
             other => other,
         }
@@ -151,8 +156,8 @@ impl Aws {
             |page| (page.launch_templates, page.next_token),
             |template| {
                 let missing = || {
-                    let message = "a template came without its id".to_owned();
-                    bad_answer(ApiCall::DescribeLaunchTemplates, message)
+                    let message = "the response contains a template without id".to_owned();
+                    bad_response(ApiCall::DescribeLaunchTemplates, message)
                 };
                 let id = template.launch_template_id.filter(|id| !id.is_empty());
                 id.ok_or_else(missing).map(Some)

@@ -1,14 +1,14 @@
-//! Times, as the SDK and as the port write them.
+//! Converts times between the SDK and the port.
 
 use aws_sdk_ec2::primitives::DateTime;
 use jiff::Timestamp;
 
-/// `at` as the port has it; a time outside of what can be told is an unknown one.
+/// Converts `at` to the port's type. `None` if it is out of range.
 pub(super) fn timestamp(at: DateTime) -> Option<Timestamp> {
     Timestamp::new(at.secs(), at.subsec_nanos().try_into().ok()?).ok()
 }
 
-/// `at` as the SDK takes it, to the second.
+/// Converts `at` to the SDK's type, in whole seconds.
 pub(super) fn date_time(at: Timestamp) -> DateTime {
     DateTime::from_secs(at.as_second())
 }

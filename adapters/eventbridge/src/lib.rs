@@ -1,4 +1,4 @@
-//! EventBridge events as triggers of steward.
+//! Converts EventBridge events to triggers of `steward`.
 
 mod parse_event;
 

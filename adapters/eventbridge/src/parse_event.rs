@@ -1,4 +1,4 @@
-//! From the JSON of an event to a trigger.
+//! Parses the JSON of an event to a trigger.
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use jiff::Timestamp;
@@ -7,31 +7,31 @@ use steward::events::Trigger;
 use steward::model::{AccountRegion, ImageState};
 use steward::text_fmt::excerpt;
 
-/// The source of EC2's events, and of its calls in CloudTrail. Only AWS can put events of `aws.*`
-/// on a bus.
+/// The source of EC2's events, and of EC2 calls in CloudTrail. Only AWS can send events with a source
+/// `aws.*`.
 pub const EC2_SOURCE: &str = "aws.ec2";
 
-/// The sources of schedules: EventBridge Scheduler, and rules with a schedule.
+/// The sources of scheduled events: EventBridge Scheduler, and rules with a schedule.
 const SCHEDULES: [&str; 2] = [SCHEDULER, "aws.events"];
-/// The Scheduler sends the input that its schedule holds, without the account and the Region.
+/// EventBridge Scheduler sends the input of its schedule, without account and Region.
 const SCHEDULER: &str = "aws.scheduler";
 
-/// The maximum length of what a reason repeats of an event, in characters.
+/// The maximum length of an excerpt from an event in a reason, in characters.
 const MAX_EXCERPT: usize = 200;
-/// The same for EC2's own message about a failed image.
+/// The maximum length of EC2's message about a failed image, in characters.
 const MAX_MESSAGE: usize = 1_000;
 
-/// Where events about images must come from.
+/// The required origin of image events.
 #[derive(Debug, Clone, Copy)]
 pub struct EventOrigin<'a> {
-    /// The source that they must name: [`EC2_SOURCE`], or that of an emulator.
+    /// The required source: [`EC2_SOURCE`], or the source of an emulator.
     pub source: &'a str,
-    /// The account and the Region that they must name.
+    /// The required account and Region.
     pub target: &'a AccountRegion,
 }
 
-/// Parses an EventBridge event, from a rule or from the Scheduler. An event that does not come
-/// from `origin` is not believed.
+/// Parses an EventBridge event, from a rule or from EventBridge Scheduler. Events with another origin than
+/// `origin` are rejected.
 pub fn parse(event: &Value, origin: EventOrigin<'_>) -> Trigger {
     let event: EventBridgeEvent<Value> = match serde_json::from_value(event.clone()) {
         Ok(event) => event,
@@ -52,7 +52,7 @@ pub fn parse(event: &Value, origin: EventOrigin<'_>) -> Trigger {
 }
 
 impl EventOrigin<'_> {
-    /// What `read` makes of an event that comes from one of `sources`, of our account and Region.
+    /// Parses an event with `read`, if it is from one of `sources` and from our account and Region.
     fn checked(
         self,
         event: &EventBridgeEvent<Value>,
@@ -62,7 +62,7 @@ impl EventOrigin<'_> {
         let source = event.source.as_str();
         if !sources.contains(&source) {
             let expected = sources.join(" or ");
-            let why = format!("its source is {}, not {expected}", cut(source));
+            let why = format!("the event's source is {}, not {expected}", cut(source));
             return Trigger::Rejected { why };
         }
         let AccountRegion { account, region } = self.target;
@@ -74,20 +74,24 @@ impl EventOrigin<'_> {
         for (what, found, ours, in_detail) in places {
             match found {
                 Some(found) if found != ours => {
-                    let why =
-                        format!("the event is from {}, this function runs in {ours}", cut(found));
+                    let why = format!(
+                        "the event is from {}, but this function runs in {ours}",
+                        cut(found)
+                    );
                     return Trigger::Rejected { why };
                 }
                 None if source != SCHEDULER => {
-                    return Trigger::Rejected { why: format!("it names no {what}") };
+                    return Trigger::Rejected { why: format!("the event has no {what}") };
                 }
                 _ => {}
             }
-            // CloudTrail repeats both. The envelope decides, because EventBridge writes it.
+            // CloudTrail repeats both in the detail. The envelope is authoritative, because EventBridge
+            // writes it.
             if let Some(other) = event.detail.pointer(in_detail)
                 && other.as_str() != Some(ours)
             {
-                let why = format!("its detail is about the {what} {}", cut(&other.to_string()));
+                let why =
+                    format!("the event's detail is from the {what} {}", cut(&other.to_string()));
                 return Trigger::Rejected { why };
             }
         }
@@ -95,7 +99,7 @@ impl EventOrigin<'_> {
     }
 }
 
-/// What a reason repeats of an event. Anybody may have written it.
+/// An excerpt from an event for a reason. Anyone may have written the text.
 fn cut(text: &str) -> String {
     excerpt(text, MAX_EXCERPT)
 }
@@ -111,7 +115,7 @@ fn image(event: &EventBridgeEvent<Value>) -> Trigger {
     };
     let state = ImageState::from_name(text("State"));
     if state == ImageState::Unknown {
-        let why = format!("detail.State: `{}` is no state of an image", cut(text("State")));
+        let why = format!("detail.State: `{}` is not an image state", cut(text("State")));
         return Trigger::Malformed { why };
     }
     let message = excerpt(text("ErrorMessage"), MAX_MESSAGE);
@@ -122,19 +126,19 @@ fn time_of(event: &EventBridgeEvent<Value>) -> Option<Timestamp> {
     event.time.and_then(|time| time.to_rfc3339().parse().ok())
 }
 
-/// Where an identity has its name, the best first. No kind of identity has all of them: an ARN is
-/// missing for services, for other accounts and for users of IAM Identity Center, and an identity
-/// that CloudTrail does not know may have none ("CloudTrail userIdentity element" in its user guide).
+/// The possible locations of a caller's name in `userIdentity`, best first. No type of identity has all
+/// of them. The ARN is missing for services, other accounts and users of IAM Identity Center. A type
+/// that is not documented may have none ("CloudTrail userIdentity element" in its user guide).
 const NAMES: [&str; 6] =
     ["/arn", "/invokedBy", "/onBehalfOf/userId", "/principalId", "/userName", "/accountId"];
 
-/// Where a call's response has the new image. EC2 wraps the responses of some calls in an element
-/// with the response's name; which form CreateRestoreImageTask has is not verified.
+/// The possible locations of the new image in a call's response. EC2 wraps the responses of some calls
+/// in an element with the response's name. The form of CreateRestoreImageTask is not verified.
 const NEW_IMAGES: [&str; 2] =
     ["/responseElements/imageId", "/responseElements/CreateRestoreImageTaskResponse/imageId"];
 
-/// A call that made an image. The identity's form differs from one kind of caller to the next,
-/// so that only what is needed is looked at; the crate's own type insists on more.
+/// Parses a call that created an image. The identity has a different form for each type of caller, so only
+/// the required fields are read. The type in `aws_lambda_events` requires more fields.
 fn creating(event: &EventBridgeEvent<Value>) -> Trigger {
     let detail = &event.detail;
     let text = |pointer: &str| detail.pointer(pointer).and_then(Value::as_str);
@@ -142,16 +146,16 @@ fn creating(event: &EventBridgeEvent<Value>) -> Trigger {
     let is_ours = text("/eventSource") == Some("ec2.amazonaws.com")
         && matches!(call, "CreateImage" | "CopyImage" | "RegisterImage" | "CreateRestoreImageTask");
     if !is_ours {
-        return Trigger::Ignored { what: format!("the call {} by CloudTrail", cut(call)) };
+        return Trigger::Ignored { what: format!("call {} in CloudTrail", cut(call)) };
     }
     if let Some(code) = text("/errorCode") {
-        return Trigger::Ignored { what: format!("a call {call} that failed: {}", cut(code)) };
+        return Trigger::Ignored { what: format!("failed call {call}: {}", cut(code)) };
     }
     let image = NEW_IMAGES.iter().find_map(|pointer| text(pointer)).unwrap_or_default();
     let image = match image.parse() {
         Ok(image) => image,
         Err(_) => {
-            let why = "detail.responseElements.imageId: there is no image id".to_owned();
+            let why = "detail.responseElements.imageId: no image id".to_owned();
             return Trigger::Malformed { why };
         }
     };
@@ -211,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_a_value() {
+    fn unknown_events_are_not_errors() {
         for malformed in [
             json!(null),
             json!({}),
@@ -255,7 +259,7 @@ mod tests {
 
     /// Every type of identity in CloudTrail's reference, with the fields that it documents.
     #[test]
-    fn whoever_called_is_named_as_well_as_can_be() {
+    fn the_caller_has_the_best_available_name() {
         let root = "arn:aws:iam::111122223333:root";
         let role = "arn:aws:iam::111122223333:role/Baker";
         let session = "arn:aws:sts::111122223333:assumed-role/Baker/alice";
@@ -330,8 +334,8 @@ mod tests {
         assert_eq!(parse(&without), creating(None));
     }
 
-    /// Whoever may put events on a bus can write all of it but the account, the Region, and a
-    /// source that begins with `aws.`.
+    /// Anyone with events:PutEvents controls all fields of an event, except the account, the Region, and a
+    /// source that starts with `aws.`.
     #[test]
     fn an_event_from_elsewhere_is_not_believed() {
         let image = image_event(&json!({"ImageId": "ami-1", "State": "available"}));
@@ -356,23 +360,26 @@ mod tests {
         };
         for event in [&image, &call] {
             for source in ["custom.ec2", "aws.ec2.evil", "AWS.EC2", "aws.events", ""] {
-                let expected = format!("its source is {source}, not aws.ec2");
+                let expected = format!("the event's source is {source}, not aws.ec2");
                 assert_eq!(why(event, "/source", json!(source)), expected);
             }
         }
         for event in [&rule, &scheduler] {
             let found = why(event, "/source", json!("custom"));
-            assert_eq!(found, "its source is custom, not aws.scheduler or aws.events");
+            assert_eq!(found, "the event's source is custom, not aws.scheduler or aws.events");
         }
         for event in [&image, &call, &rule, &scheduler] {
             let found = why(event, "/account", json!("999999999999"));
-            assert!(found.contains("from 999999999999, this function runs in 012345678901"));
+            assert!(found.contains("from 999999999999, but this function runs in 012345678901"));
             let found = why(event, "/region", json!("eu-west-1"));
-            assert!(found.contains("from eu-west-1, this function runs in us-east-1"), "{found}");
+            assert!(
+                found.contains("from eu-west-1, but this function runs in us-east-1"),
+                "{found}"
+            );
         }
         for event in [&image, &call, &rule] {
-            assert_eq!(why(event, "/account", json!(null)), "it names no account");
-            assert_eq!(why(event, "/region", json!(null)), "it names no Region");
+            assert_eq!(why(event, "/account", json!(null)), "the event has no account");
+            assert_eq!(why(event, "/region", json!(null)), "the event has no Region");
         }
         for (pointer, value) in [
             ("/detail/recipientAccountId", json!("999999999999")),
@@ -380,12 +387,12 @@ mod tests {
             ("/detail/awsRegion", json!("eu-west-1")),
             ("/detail/awsRegion", json!(null)),
         ] {
-            assert!(why(&call, pointer, value).starts_with("its detail is about the "));
+            assert!(why(&call, pointer, value).starts_with("the event's detail is from the "));
         }
     }
 
     #[test]
-    fn an_emulator_has_a_source_of_its_own() {
+    fn an_emulator_has_its_own_source() {
         let (account, region) = ("012345678901".parse().unwrap(), "us-east-1".parse().unwrap());
         let origin =
             EventOrigin { source: "local.ec2", target: &AccountRegion { account, region } };
@@ -396,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_reason_repeats_of_an_event_is_short_and_one_line() {
+    fn an_excerpt_in_a_reason_is_short_and_one_line() {
         let text = format!("a\nb\u{1b}[2J{}", "x".repeat(100_000));
         for event in [
             image_event(&json!({"ImageId": text, "State": "available"})),
@@ -419,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn every_call_that_makes_an_image_is_known() {
+    fn every_call_that_creates_an_image_is_known() {
         let identity = json!({"arn": "arn:a"});
         let image = json!({"requestId": "r", "imageId": "ami-1"});
         for call in ["CreateImage", "CopyImage", "RegisterImage", "CreateRestoreImageTask"] {
@@ -439,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_an_event_is_known_if_it_says_so() {
+    fn the_time_of_an_event_is_read() {
         let at = |event: &Value| match parse(event) {
             Trigger::Image { at, .. } | Trigger::Creating { at, .. } => at.map(|at| at.to_string()),
             other => panic!("{other:?}"),

@@ -1,4 +1,4 @@
-//! A function that is ready for events, and the way from an event to its answer.
+//! A Lambda function: starting it, and processing events.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -17,74 +17,74 @@ use tokio::sync::OnceCell;
 
 use crate::settings::{PolicySource, Settings, TEMPLATE_VERSION};
 
-/// The variable with the function's own name, which the Lambda runtime sets.
+/// The environment variable with the function's name, which the Lambda runtime sets.
 const NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
 
 /// Why a function failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FunctionError {
-    /// A variable has an invalid value.
+    /// An environment variable has an invalid value.
     #[error("{variable} is `{value}`; {remedy}")]
     Setting {
-        /// The variable.
+        /// The name of the variable.
         variable: &'static str,
-        /// Its value.
+        /// Its current value.
         value: String,
-        /// What to write.
+        /// The valid values.
         remedy: &'static str,
     },
-    /// A variable that must be set is not.
+    /// A required environment variable is not set.
     #[error("{variable} is not set; {remedy}")]
     NotSet {
-        /// The variable.
+        /// The name of the variable.
         variable: &'static str,
-        /// What to write.
+        /// The valid values.
         remedy: &'static str,
     },
     /// The template and the archive are of different releases.
     #[error(
-        "{variable} is `{found}`, but this program is made for version {TEMPLATE_VERSION} of the template: \
+        "{variable} is `{found}`, but this program requires version {TEMPLATE_VERSION} of the template; \
          deploy the template and the archives of the same release"
     )]
     Template {
-        /// The variable.
+        /// The name of the variable.
         variable: &'static str,
-        /// Its value.
+        /// Its current value.
         found: String,
     },
     /// The file with the policy cannot be read.
-    #[error("reading the policy {path}: {message}")]
+    #[error("cannot read the policy {path}: {message}")]
     PolicyFile {
-        /// The file.
+        /// The path of the file.
         path: String,
-        /// Why.
+        /// The I/O error.
         message: std::io::Error,
     },
     /// The parameters with the policy cannot be read.
-    #[error("reading the policy that STEWARD_POLICY names: {0}")]
+    #[error("cannot read the policy in STEWARD_POLICY: {0}")]
     PolicyParameters(CloudError),
     /// The policy is not valid.
     #[error("the policy is not valid:\n{0}")]
     Policy(#[from] PolicyError),
-    /// The policy is another one than that for which the function was configured.
+    /// The policy has a different digest than the function's settings.
     #[error(
-        "the policy has the digest {found}, but STEWARD_POLICY_DIGEST is {expected}: it was changed, or some of its parts \
-         were, or there are more parts; validate the whole policy, and deploy its digest (parameter PolicyDigest)"
+        "the policy has the digest {found}, but STEWARD_POLICY_DIGEST is {expected}: the policy or some of its parts were \
+         changed, or parts were added; validate the whole policy, and deploy its digest (parameter PolicyDigest)"
     )]
     Digest {
-        /// That of the policy.
+        /// The digest of the policy.
         found: PolicyDigest,
-        /// That of the function's settings.
+        /// The digest in the function's settings.
         expected: PolicyDigest,
     },
-    /// The policy accepts an absent list where that is not allowed.
+    /// The policy's `safety.absent_is_empty` contains a call that is not allowed.
     #[error(transparent)]
     AbsentList(#[from] AbsentListError),
-    /// The policy wants tags that the function's role does not allow.
+    /// The policy has a tag prefix that the function's role does not allow.
     #[error(
-        "the policy's tagging.prefix is `{policy}`, but the role of this function allows only tags that begin with \
-         `{role}`: change tagging.prefix, or run `make deploy` with this policy, which writes its prefix into the \
-         template, or replace `{role}` in the template and deploy it"
+        "the policy's tagging.prefix is `{policy}`, but the role of this function allows only tags with the prefix \
+         `{role}`; change tagging.prefix, or deploy a template with the policy's prefix: either run `make deploy` with \
+         this policy, or replace `{role}` in the template and deploy it"
     )]
     TagPrefix {
         /// The prefix in the policy.
@@ -92,37 +92,37 @@ pub enum FunctionError {
         /// The prefix in the role.
         role: String,
     },
-    /// A call failed that the function depends on.
+    /// An AWS call failed that the function depends on.
     #[error(transparent)]
     Cloud(#[from] CloudError),
-    /// The event has to be repeated.
+    /// The run failed, and the event must be sent again.
     #[error(transparent)]
     Job(#[from] JobError),
-    /// The answer could not be serialized.
-    #[error("writing the answer: {0}")]
+    /// The response could not be serialized.
+    #[error("cannot serialize the response: {0}")]
     Answer(#[from] serde_json::Error),
 }
 
-/// A function that is ready for events.
+/// A function that is ready to process events.
 #[derive(Debug)]
 pub struct Function {
     kind: FunctionKind,
-    /// As CloudWatch knows it: the names of two stacks differ.
+    /// The name in Lambda and CloudWatch, which contains the prefix of the stack.
     name: String,
     settings: Settings,
     connection: Connection,
-    /// From the first event on.
+    /// Initialized by the first event.
     aws: OnceCell<Aws>,
 }
 
-/// One event, and what Lambda says with it.
+/// One event, with its context from Lambda.
 #[derive(Debug, Clone, Copy)]
 pub struct Invocation<'a> {
-    /// The event.
+    /// The payload of the event.
     pub event: &'a Value,
-    /// The ARN of the function that it came to.
+    /// The ARN of the invoked function.
     pub arn: &'a str,
-    /// When it came in.
+    /// When the function received the event.
     pub now: Timestamp,
 }
 
@@ -130,7 +130,7 @@ impl Function {
     /// Reads the settings and prepares the connection to AWS.
     ///
     /// # Errors
-    /// Invalid settings, or no Region.
+    /// A setting is invalid, or no Region is set.
     pub async fn start(
         kind: FunctionKind,
         var: impl Fn(&str) -> Option<String>,
@@ -142,35 +142,35 @@ impl Function {
         Ok(Self { kind, name, settings, connection, aws: OnceCell::new() })
     }
 
-    /// Answers one event. `left` tells how much time the function has, and `took` how much has
-    /// passed since the event came in.
+    /// Processes one event. `left` returns the remaining time of the function, and `took` the time since
+    /// it received the event.
     ///
-    /// The policy is read each time, so that a changed parameter counts from the next event on.
+    /// The policy is read for each event, so a changed parameter takes effect with the next event.
     ///
     /// # Errors
-    /// Credentials that do not work, a policy that is missing or not valid, a sweep of which nothing
-    /// succeeded, or an event of which something failed. A malformed event is no error.
-    pub async fn answer(
+    /// Invalid credentials, a missing or invalid policy, a sweep in which every step failed, or an event
+    /// for which a step failed. A malformed event is not an error.
+    pub async fn respond(
         &self,
         invocation: Invocation<'_>,
         left: impl Fn() -> Duration + Sync,
         took: impl Fn() -> Duration + Sync,
     ) -> Result<Value, FunctionError> {
-        // cargo-lambda's local runtime gives every event a deadline in 1970. One that has passed
-        // before the work begins is no deadline; the real runtime never sends such.
+        // The local runtime of cargo-lambda sets every deadline to 1970. A deadline that has passed
+        // before the run begins is ignored. The real runtime never sends one.
         let is_bounded = !left().is_zero();
         let left = || if is_bounded { left() } else { Duration::MAX };
-        let answered = self.answered(invocation, &left, took).await;
-        match &answered {
-            Ok(answer) => {
-                tracing::info!(answer = answer["answer"].as_str(), mode = ?self.settings.mode, "answered")
+        let result = self.process(invocation, &left, took).await;
+        match &result {
+            Ok(response) => {
+                tracing::info!(answer = response["answer"].as_str(), mode = ?self.settings.mode, "event processed")
             }
             Err(error) => tracing::error!(%error, "failed"),
         }
-        answered
+        result
     }
 
-    async fn answered(
+    async fn process(
         &self,
         Invocation { event, arn, now }: Invocation<'_>,
         left: &dyn Deadline,
@@ -191,8 +191,8 @@ impl Function {
         self.publish(bus, target, report, now, left, took).await
     }
 
-    /// A function and its role belong to one account, which the function's ARN names: no
-    /// call is needed. Local runtimes have ARNs of their own.
+    /// Connects to the account in the function's ARN, which is also the account of its role. No call is
+    /// needed. The ARNs of local runtimes contain no account, so STS is called there.
     async fn account(&self, arn: &str) -> Result<Aws, CloudError> {
         let connection = self.connection.clone();
         match account_in(arn) {
@@ -201,8 +201,8 @@ impl Function {
         }
     }
 
-    /// Publishes the events and logs the metrics of a run, which count the events that were lost.
-    /// Neither can undo what was done, so only the failure of the run itself is an error.
+    /// Publishes the events of a run and logs its metrics, which include the number of lost events.
+    /// Failures of both are not errors, because the run has already made its changes.
     async fn publish(
         &self,
         to: Option<NamedBus<'_>>,
@@ -217,9 +217,9 @@ impl Function {
         }
         if let Some(counts) = &report.counts {
             let line = report::metrics(&self.name, counts, report.is_sweep, took(), now);
-            // Not by way of tracing: the line must be the format's own, to the last field.
+            // Not with tracing, which would add fields to the metric format.
             if let Err(error) = writeln!(std::io::stdout(), "{line}") {
-                tracing::error!(%error, "the metrics could not be written");
+                tracing::error!(%error, "cannot write the metrics");
             }
         }
         match report.failure {
@@ -228,7 +228,7 @@ impl Function {
         }
     }
 
-    /// Reads the policy. On Lambda no call is made before it, and none after it failed.
+    /// Reads the policy. On Lambda, this is the first call, and no other follows if it fails.
     async fn policy(&self, cloud: &Aws) -> Result<Policy, FunctionError> {
         let (origin, text) = match &self.settings.policy {
             PolicySource::File(path) => {
@@ -261,7 +261,7 @@ impl Function {
     }
 }
 
-/// The parameters in which a policy is. The lines in an error are those of the joined parts.
+/// The source of the policy in errors. Line numbers refer to the joined parts.
 fn shown(names: &[String]) -> String {
     match names {
         [first, .., last] => format!("{first} to {last} joined"),

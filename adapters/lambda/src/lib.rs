@@ -1,7 +1,6 @@
-//! steward as AWS Lambda functions: settings, event in, answer out.
+//! Runs `steward` as AWS Lambda functions: reads the settings, processes events, returns responses.
 //!
-//! A function's binary is one call of [`run`]. This is the only place where clock and environment
-//! come in.
+//! The binary of a function only calls [`run`]. Only this crate reads the clock and the environment.
 
 mod function;
 mod settings;
@@ -18,26 +17,29 @@ pub use function::{Function, FunctionError, Invocation};
 pub use settings::{PolicySource, Settings, TEMPLATE_VERSION};
 pub use steward::jobs::FunctionKind;
 
-/// The variable that Lambda sets to the log level that a function's advanced logging controls have.
+/// The environment variable that Lambda sets to the log level in the function's advanced logging controls.
 const LOG_LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";
 
-/// The level of the log: Lambda's words, of which tracing does not know `FATAL`; by default `INFO`.
-/// lambda_runtime has a subscriber that reads the same variable, but its lines have neither the time
-/// nor the fields at the top, and it needs a crate for filters.
-fn log_level(told: Option<&str>) -> LevelFilter {
-    match told {
+/// The log level for Lambda's name of it, `INFO` by default. tracing does not have Lambda's `FATAL`.
+/// The subscriber of lambda_runtime also reads this variable. It is not used: its lines lack the time
+/// and top-level fields, and it needs a crate for filters.
+fn log_level(name: Option<&str>) -> LevelFilter {
+    match name {
         Some(level) if level.eq_ignore_ascii_case("fatal") => LevelFilter::ERROR,
-        // Not as a filter, which would take an empty text for `ERROR`, and know `OFF`.
+        // Parsing a filter would accept an empty text as `ERROR`, and accept `OFF`.
         Some(level) => level.parse::<Level>().map_or(LevelFilter::INFO, LevelFilter::from_level),
         None => LevelFilter::INFO,
     }
 }
 
-/// Runs a function until the Lambda runtime ends it.
+/// Runs a function until the Lambda runtime stops it.
 ///
 /// # Errors
-/// When the function cannot start: settings without a meaning, or no Region.
-#[expect(clippy::disallowed_methods, reason = "clock and environment come in here, and only here")]
+/// The function cannot start: a setting is invalid, or no Region is set.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only this function reads the clock and the environment"
+)]
 pub async fn run(kind: FunctionKind) -> Result<(), Error> {
     let level = log_level(std::env::var(LOG_LEVEL).ok().as_deref());
     let lines = tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false);
@@ -53,8 +55,8 @@ pub async fn run(kind: FunctionKind) -> Result<(), Error> {
         let left = || deadline.duration_since(SystemTime::now()).unwrap_or_default();
         let arn = &event.context.invoked_function_arn;
         let invocation = Invocation { event: &event.payload, arn, now: Timestamp::now() };
-        // On the heap: the future of a whole run is large.
-        let answer = Box::pin(function.answer(invocation, left, || begun.elapsed())).await;
+        // On the heap, because the future of a run is large.
+        let answer = Box::pin(function.respond(invocation, left, || begun.elapsed())).await;
         answer.map_err(|error| Diagnostic {
             error_type: "image-steward".to_owned(),
             error_message: error.to_string(),

@@ -1,4 +1,4 @@
-//! A function's settings: environment variables.
+//! The settings of a function, from environment variables.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -9,83 +9,85 @@ use steward_eventbridge::EC2_SOURCE;
 
 use crate::FunctionError;
 
-/// The variable that says whether anything may be changed: `plan` (the default) or `apply`.
+/// The mode: `plan` (default, changes nothing but the tags of new images) or `apply`.
 const MODE: &str = "STEWARD_MODE";
-/// The variable that says where the policy is: `file:PATH`, `env:VARIABLE`, `ssm:NAME` or `ssm:NAME#N`.
+/// The source of the policy: `file:PATH`, `env:VARIABLE`, `ssm:NAME` or `ssm:NAME#N`.
 const POLICY: &str = "STEWARD_POLICY";
-/// The variable with the digest that the policy must have; optional, but for a policy in several parameters.
+/// The required digest of the policy. Optional, unless the policy is in several parameters.
 const POLICY_DIGEST: &str = "STEWARD_POLICY_DIGEST";
-/// The variable that names the event bus for events out; without it there are none.
+/// The event bus to which events are published. If it is not set, no events are published.
 const EVENT_BUS: &str = "STEWARD_EVENT_BUS";
-/// The variable with the source that events about images must name, for emulators: none of them
-/// accepts events of `aws.*`. By default `aws.ec2`, which nobody but AWS can put on a bus.
+/// The required source of image events, for emulators, none of which accepts events from `aws.*`. The
+/// default is `aws.ec2`; only AWS can send events with this source.
 const EVENT_SOURCE: &str = "STEWARD_EVENT_SOURCE";
-/// The variable with the prefix of tags for which the function's role was written; optional.
+/// The tag prefix that the function's role allows. Optional.
 const TAG_PREFIX: &str = "STEWARD_TAG_PREFIX";
-/// The variable with the version of the deployment template; optional.
+/// The version of the deployment template. Optional.
 const TEMPLATE: &str = "STEWARD_TEMPLATE";
 
-/// The version of the deployment template that this program knows. A template with other meanings for
-/// the variables here, or with roles for other calls, has another version.
+/// The version of the deployment template that this program requires. The version changes if the meaning
+/// of these variables or the calls in the roles change.
 pub const TEMPLATE_VERSION: u32 = 1;
 
-/// In how many parameters a policy may be: a GetParameters call takes as many names.
+/// The number of parameters into which a policy may be split. The maximum is the number of names in a
+/// GetParameters call.
 const PARTS: RangeInclusive<u8> = 2..=10;
 
-const POLICY_FORMS: &str = "write file:PATH, env:VARIABLE, ssm:NAME, or ssm:NAME#N for a policy in the parameters NAME/1 to NAME/N";
-const PART_COUNT: &str = "write ssm:NAME for one parameter, or ssm:NAME#N with N from 2 to 10 for the parameters NAME/1 to NAME/N";
-const DIGEST: &str = "write the digest that `image-steward validate` prints for the whole policy";
-const PARAMETER_NAME: &str = "write the parameter's name, without ARN, version or label; one with `/` begins with it, and so does that of a \
-     policy in several parameters";
+const POLICY_FORMS: &str = "use file:PATH, env:VARIABLE, ssm:NAME, or ssm:NAME#N for a policy in the parameters NAME/1 to NAME/N";
+const PART_COUNT: &str = "use ssm:NAME for one parameter, or ssm:NAME#N with N from 2 to 10 for the parameters NAME/1 to NAME/N";
+const DIGEST: &str =
+    "set it to the digest that `image-steward validate` prints for the whole policy";
+const PARAMETER_NAME: &str = "use the parameter's name without ARN, version or label; a name that contains `/`, or is for a policy in several \
+     parameters, must start with `/`";
 
-/// A function's settings.
+/// The settings of a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Whether anything may be changed.
+    /// Whether a run may change images, snapshots and instances.
     pub mode: Mode,
-    /// Where the policy is.
+    /// The source of the policy.
     pub policy: PolicySource,
-    /// The digest that the policy must have, if it is known.
+    /// The required digest of the policy. `None` accepts any policy.
     pub policy_digest: Option<PolicyDigest>,
-    /// The bus for events; `None` publishes none.
+    /// The bus to which events are published. `None` publishes no events.
     pub event_bus: Option<String>,
-    /// The source that events about images must name.
+    /// The required source of image events.
     pub event_source: String,
-    /// The prefix of the tags that the function's role allows, if it is known.
+    /// The tag prefix that the function's role allows. `None` accepts any prefix.
     pub tag_prefix: Option<String>,
 }
 
-/// Where a policy is.
+/// The source of a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PolicySource {
-    /// In a file of the bundle.
+    /// A file in the function's archive.
     File(PathBuf),
-    /// In a variable: its name and its text.
+    /// An environment variable: its name and value.
     Variable(String, String),
-    /// In SSM parameters of these names: one, or up to 10 that hold one part each.
+    /// SSM parameters with these names: one, or up to 10 with one part each.
     Parameters(Vec<String>),
 }
 
 impl Settings {
-    /// Reads the settings from the variables of the process.
+    /// Reads the settings from environment variables.
     ///
     /// # Errors
-    /// [`FunctionError::Setting`] and [`FunctionError::NotSet`] with the values that are possible, and
+    /// [`FunctionError::Setting`] and [`FunctionError::NotSet`] with the valid values, and
     /// [`FunctionError::Template`].
     pub fn from_vars(var: impl Fn(&str) -> Option<String>) -> Result<Self, FunctionError> {
-        // First: in another template, the other variables may mean something else.
+        // Checked first, because the other variables may have other meanings in another template.
         if let Some(found) = var(TEMPLATE).filter(|found| *found != TEMPLATE_VERSION.to_string()) {
             return Err(FunctionError::Template { variable: TEMPLATE, found });
         }
         let mode = match var(MODE).as_deref() {
             None | Some("" | "plan") => Mode::Plan,
             Some("apply") => Mode::Apply,
-            Some(other) => return Err(setting(MODE, other, "write `plan` or `apply`")),
+            Some(other) => return Err(setting(MODE, other, "use `plan` or `apply`")),
         };
         let policy = policy_source(&var)?;
         let policy_digest = match var(POLICY_DIGEST).filter(|digest| !digest.is_empty()) {
             Some(text) => Some(text.parse().map_err(|_| setting(POLICY_DIGEST, &text, DIGEST))?),
-            // Parts that are missing at the end, or are of another policy, may make a valid policy.
+            // The policy may be valid even if its last parts are missing or are from another policy.
             None if matches!(&policy, PolicySource::Parameters(names) if names.len() > 1) => {
                 return Err(FunctionError::NotSet { variable: POLICY_DIGEST, remedy: DIGEST });
             }
@@ -96,7 +98,7 @@ impl Settings {
         let event_source = event_source.unwrap_or_else(|| EC2_SOURCE.to_owned());
         let tag_prefix = var(TAG_PREFIX);
         if let Some("") = tag_prefix.as_deref() {
-            let remedy = "write the prefix that the function's role has, or remove the variable";
+            let remedy = "set it to the prefix in the function's role, or remove the variable";
             return Err(setting(TAG_PREFIX, "", remedy));
         }
         Ok(Self { mode, policy, policy_digest, event_bus, event_source, tag_prefix })
@@ -114,7 +116,7 @@ fn policy_source(var: &impl Fn(&str) -> Option<String>) -> Result<PolicySource, 
             .map_err(|remedy| setting(POLICY, &place, remedy)),
         Some(("env", name)) => match var(name) {
             Some(text) => Ok(PolicySource::Variable(name.to_owned(), text)),
-            None => Err(setting(POLICY, &place, "but there is no such variable; set it")),
+            None => Err(setting(POLICY, &place, "but that variable does not exist; set it")),
         },
         _ => Err(setting(POLICY, &place, POLICY_FORMS)),
     }
@@ -138,7 +140,7 @@ fn parameter_names(text: &str) -> Result<Vec<String>, &'static str> {
         return Err(PARAMETER_NAME);
     }
     let Some(count) = count else { return Ok(vec![name.to_owned()]) };
-    // As it is written, so not `+3` or `03`.
+    // Compares the text, so `+3` and `03` are invalid.
     let count = PARTS.into_iter().find(|known| known.to_string() == count).ok_or(PART_COUNT)?;
     Ok((1..=count).map(|number| format!("{name}/{number}")).collect())
 }
@@ -158,7 +160,7 @@ mod tests {
         Settings::from_vars(var).map_err(|error| error.to_string())
     }
 
-    /// With a policy in a variable.
+    /// Settings with a policy in an environment variable.
     fn with(vars: &[(&str, &str)]) -> Result<Settings, String> {
         settings(&[vars, &[("STEWARD_POLICY", "env:P"), ("P", "version = 1")][..]].concat())
     }
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_changed_unless_it_is_said() {
+    fn the_default_mode_changes_nothing() {
         assert_eq!(
             with(&[]).unwrap(),
             Settings {
@@ -211,17 +213,17 @@ mod tests {
         assert_eq!((source("local.ec2"), source("")), ("local.ec2".into(), "aws.ec2".into()));
         for wrong in ["Apply", "APPLY", "yes", "dry-run"] {
             let error = with(&[("STEWARD_MODE", wrong)]).unwrap_err();
-            assert_eq!(error, format!("STEWARD_MODE is `{wrong}`; write `plan` or `apply`"));
+            assert_eq!(error, format!("STEWARD_MODE is `{wrong}`; use `plan` or `apply`"));
         }
     }
 
     #[test]
-    fn one_setting_says_where_the_policy_is() {
+    fn one_setting_has_the_source_of_the_policy() {
         assert_eq!(policy("file:a.toml").unwrap(), PolicySource::File("a.toml".into()));
-        assert!(policy("env:P").unwrap_err().contains("no such variable"));
+        assert!(policy("env:P").unwrap_err().contains("that variable does not exist"));
         for wrong in ["policy.toml", "file:", "ssm:", "s3:bucket"] {
             let error = policy(wrong).unwrap_err();
-            assert!(error.contains(wrong) && error.contains("write file:PATH"), "{error}");
+            assert!(error.contains(wrong) && error.contains("use file:PATH"), "{error}");
         }
     }
 
@@ -229,7 +231,7 @@ mod tests {
     fn there_is_no_default_policy() {
         for unset in [settings(&[]).map(|settings| settings.policy), policy("")] {
             let error = unset.unwrap_err();
-            assert!(error.starts_with("STEWARD_POLICY is not set; write file:PATH"), "{error}");
+            assert!(error.starts_with("STEWARD_POLICY is not set; use file:PATH"), "{error}");
         }
     }
 
@@ -267,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn the_prefix_is_as_it_is_written() {
+    fn the_prefix_is_not_changed() {
         let prefix = |value| with(&[("STEWARD_TAG_PREFIX", value)]).map(|one| one.tag_prefix);
         assert_eq!(prefix("image-steward:").unwrap().as_deref(), Some("image-steward:"));
         assert!(prefix("").unwrap_err().contains("remove the variable"));
@@ -277,12 +279,12 @@ mod tests {
     fn only_the_known_version_of_the_template_is_accepted() {
         assert!(with(&[("STEWARD_TEMPLATE", "1")]).is_ok());
         for other in ["0", "2", "01", "1.0", " 1", ""] {
-            // Whatever else a later template may write.
+            // Other values that a later template may set.
             let error = settings(&[("STEWARD_TEMPLATE", other), ("STEWARD_MODE", "watch")]);
             assert_eq!(
                 error.unwrap_err(),
                 format!(
-                    "STEWARD_TEMPLATE is `{other}`, but this program is made for version 1 of the template: deploy \
+                    "STEWARD_TEMPLATE is `{other}`, but this program requires version 1 of the template; deploy \
                      the template and the archives of the same release"
                 )
             );

@@ -1,4 +1,4 @@
-//! The function `prune-images`.
+//! The Lambda function `prune-images`.
 
 use steward_lambda::FunctionKind;
 

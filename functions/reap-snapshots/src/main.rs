@@ -1,4 +1,4 @@
-//! The function `reap-snapshots`.
+//! The Lambda function `reap-snapshots`.
 
 use steward_lambda::FunctionKind;
 

@@ -1,4 +1,4 @@
-//! The function `retire-instance`.
+//! The Lambda function `retire-instance`.
 
 use steward_lambda::FunctionKind;
 

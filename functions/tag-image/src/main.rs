@@ -1,4 +1,4 @@
-//! The function `tag-image`.
+//! The Lambda function `tag-image`.
 
 use steward_lambda::FunctionKind;
 

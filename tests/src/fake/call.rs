@@ -1,4 +1,4 @@
-//! The calls of the port, as the fake writes them down.
+//! The calls of the port, as the fake records them.
 
 use jiff::Timestamp;
 use steward::cloud::{Message, SnapshotScope};
@@ -7,7 +7,7 @@ use steward::model::{
     Tags, TemplateVersions,
 };
 
-/// One call of the port, with what it was about.
+/// One call of the port, with its resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the methods of the port")]
 pub enum Call {

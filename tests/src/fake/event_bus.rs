@@ -1,4 +1,4 @@
-//! The event bus.
+//! Publishing events.
 
 use async_trait::async_trait;
 use steward::cloud::{CloudError, EventBus, MAX_BATCH, Message};

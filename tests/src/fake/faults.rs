@@ -1,4 +1,4 @@
-//! What goes wrong in the fake, and the errors it answers with.
+//! Injected faults, and the errors that the fake returns.
 
 use std::collections::BTreeMap;
 
@@ -6,32 +6,33 @@ use steward::cloud::{CloudError, ErrorKind};
 
 use crate::switches::Switches;
 
-/// The present switches; the counting ones count down in here.
+/// The current switches. Counters in them are decremented here.
 #[derive(Default)]
 pub(super) struct Faults {
     pub(super) switches: Switches,
-    /// How many more changes there are before the fake stops answering.
+    /// The number of changes until the fake stops responding.
     pub(super) changes_left: Option<usize>,
     pub(super) plug: Plug,
-    /// How many calls of each action there were to the provider.
+    /// The number of provider calls, by action.
     pub(super) calls: BTreeMap<&'static str, usize>,
 }
 
-/// Whether the fake still answers.
+/// Whether the fake still responds.
 #[derive(Default)]
 pub(super) enum Plug {
     #[default]
     In,
-    /// After so many more calls nothing answers.
+    /// The fake stops responding after this many calls.
     OutAfter(usize),
-    /// After so many more calls there is one that arrives and is not answered, and then nothing.
+    /// After this many calls, one call takes effect but gets no response. The fake does not respond
+    /// to later calls.
     OutDuring(usize),
-    /// The present call arrived, and its answer does not.
+    /// The current call takes effect, but its response is lost.
     Dying,
 }
 
 impl Faults {
-    /// To be asked when a call begins: the error that it meets with, if any.
+    /// Called when a call begins. Returns the injected error, if there is one.
     pub(super) fn check(&mut self, action: &'static str, about: &[&str]) -> Result<(), CloudError> {
         *self.calls.entry(action).or_default() += 1;
         let arrives = self.changes_left != Some(0) && self.arrives(action);
@@ -57,7 +58,8 @@ impl Faults {
         Ok(())
     }
 
-    /// Whether the call arrives. A reading one whose answer is lost might as well not.
+    /// Whether the call takes effect. For a reading call without a response this makes no
+    /// difference.
     fn arrives(&mut self, action: &str) -> bool {
         match &mut self.plug {
             Plug::In => true,
@@ -77,7 +79,7 @@ impl Faults {
         }
     }
 
-    /// The error of a page that fails, where the listing is long enough to have that page.
+    /// The error of a page that fails, if the listing is long enough to have that page.
     pub(super) fn check_pages(
         &self,
         action: &'static str,
@@ -93,7 +95,7 @@ impl Faults {
         }
     }
 
-    /// To be asked after a change took effect: whether its answer gets lost.
+    /// Called after a change took effect. Returns an error if the response is lost.
     pub(super) fn changed(&mut self, action: &'static str) -> Result<(), CloudError> {
         if let Some(left) = &mut self.changes_left {
             *left = left.saturating_sub(1);
@@ -110,7 +112,7 @@ impl Faults {
         }
     }
 
-    /// What is left of an answer: an error is lost like any other.
+    /// The response, or an error if the response is lost. Errors can be lost too.
     pub(super) fn delivered<T>(&self, answer: Result<T, CloudError>) -> Result<T, CloudError> {
         match answer {
             Err(error) if matches!(self.plug, Plug::Dying) => Err(error::unreachable(error.call)),
@@ -131,8 +133,8 @@ pub(super) mod error {
 
     pub(in crate::fake) const IN_USE: &str = "InvalidSnapshot.InUse";
 
-    /// An error answer. The kinds are written down here a second time, by what the contract
-    /// needs, so that the adapter's own table is not tested against itself.
+    /// An error response. The kinds are repeated here, as the contract requires them, so that the
+    /// adapter's table is not tested against itself.
     pub(in crate::fake) fn of(action: &'static str, code: &str, message: &str) -> CloudError {
         let kind = match code {
             "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" => ErrorKind::Denied,
@@ -161,7 +163,7 @@ pub(super) mod error {
     }
 }
 
-/// Puts a listing into an order that is the same every time and that nobody can rely on.
+/// Sorts a listing into a deterministic order on which no test can rely.
 pub(super) fn in_hash_order<T>(mut items: Vec<T>, key: impl Fn(&T) -> &str) -> Vec<T> {
     // FNV-1a.
     let hash = |text: &str| {

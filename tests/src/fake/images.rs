@@ -1,4 +1,4 @@
-//! Images: reading them, and the steps from deprecation to deregistration and back.
+//! Reading images, and the steps from deprecation to deregistration and their undoing.
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -11,7 +11,7 @@ use super::faults::{error, in_hash_order};
 use super::{Call, Fake, FakeAccount};
 use crate::fleet::FleetImage;
 
-/// EC2 takes no deprecation that is further ahead: ten years.
+/// EC2's maximum deprecation time: ten years ahead.
 const MAX_AHEAD: SignedDuration = SignedDuration::from_hours(24 * 3653);
 
 #[async_trait]
@@ -68,7 +68,7 @@ impl ImageWriter for Fake {
         const ACTION: &str = "ec2:EnableImageDeprecation";
         self.changing(Call::Deprecate(image.clone(), at), |inner| {
             let clock = inner.clock;
-            // EC2 cuts off the seconds, and with them what remains of the present minute.
+            // EC2 truncates the seconds, so the result can be in the current minute.
             let minute = at.max(clock).as_second().div_euclid(60) * 60;
             let at = Timestamp::from_second(minute).expect("it was one before");
             inner.change_image(ACTION, image, |image| {
@@ -159,7 +159,7 @@ impl ImageWriter for Fake {
 }
 
 impl FakeAccount {
-    /// One call that changes one image of the account.
+    /// One call that changes one image in the account.
     pub(super) fn change_image(
         &mut self,
         action: &'static str,

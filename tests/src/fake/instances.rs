@@ -1,4 +1,4 @@
-//! Instances: reading, stopping and terminating them.
+//! Reading, stopping and terminating instances.
 
 use std::sync::Arc;
 

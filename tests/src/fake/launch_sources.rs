@@ -1,4 +1,4 @@
-//! What launches instances in the fake by itself: groups, fleets, spot requests, AWS Batch.
+//! Launch sources in the fake: Auto Scaling groups, fleets, Spot requests, AWS Batch.
 
 use std::collections::BTreeSet;
 
@@ -13,17 +13,17 @@ use crate::fleet::{
     AutoScalingGroup, ComputeEnvironment, Ec2Fleet, Specification, SpotFleet, SpotRequest,
 };
 
-/// One of them, with everything that it may launch an instance from.
+/// A launch source, with everything from which it can launch an instance.
 pub(super) struct FakeLaunchSource<'a> {
     pub(super) kind: ReferenceKind,
     pub(super) arn: String,
     pub(super) versions: Vec<&'a Specification>,
-    /// The images that it names itself.
+    /// The images that it refers to directly.
     pub(super) images: Vec<&'a str>,
     launch_configuration: Option<&'a str>,
 }
 
-/// What each source said, in the order of the answer.
+/// The result of each source, in the order of the response.
 pub(super) struct FakeLaunchSources<'a>(
     Vec<(Source, Result<Vec<FakeLaunchSource<'a>>, CloudError>)>,
 );
@@ -49,7 +49,7 @@ impl<'a> FakeLaunchSources<'a> {
         Self(found)
     }
 
-    /// Each source with what it said, in the order of the answer.
+    /// Each source with its result, in the order of the response.
     pub(super) fn sources(
         &self,
     ) -> impl Iterator<Item = (Source, Result<&[FakeLaunchSource<'a>], CloudError>)> {
@@ -60,18 +60,18 @@ impl<'a> FakeLaunchSources<'a> {
         self.0.iter().filter_map(|(_, found)| found.as_ref().ok()).flatten()
     }
 
-    /// Every version that one of them pins.
+    /// All versions that launch sources refer to.
     pub(super) fn pinned(&self) -> BTreeSet<&'a Specification> {
         self.iter().flat_map(|one| &one.versions).copied().collect()
     }
 
-    /// The existing versions that one of them names.
+    /// The existing versions that a launch source refers to.
     pub(super) fn versions(&self, state: &'a State) -> BTreeSet<VersionId<'a>> {
         let named = self.pinned().into_iter().filter_map(|one| version_of(state, one));
         named.map(|one| one.id()).collect()
     }
 
-    /// The launch configurations that groups name.
+    /// The launch configurations of Auto Scaling groups.
     pub(super) fn launch_configurations(&self) -> BTreeSet<&'a str> {
         self.iter().filter_map(|one| one.launch_configuration).collect()
     }

@@ -1,9 +1,9 @@
-//! The port in memory: an account that behaves like the real one, as far as the port can tell.
+//! The port in memory: an account that behaves like a real one, as far as the port can observe.
 //!
-//! Each file implements the ports of one resource. The clock stands still until a test sets it;
-//! there are no threads, and listings come in a fixed order that is plainly not sorted, as AWS
-//! promises none. What goes wrong is set by [`Switches`]; errors are those that are left after
-//! the real adapter's own retries.
+//! Each file implements the ports of one resource. The clock stops until a test sets it. There are
+//! no threads. Listings have a deterministic but clearly unsorted order, because AWS guarantees
+//! none. [`Switches`] inject faults. Errors are those that remain after the retries of the real
+//! adapter.
 
 mod call;
 mod event_bus;
@@ -44,24 +44,24 @@ pub struct Fake {
 
 struct FakeAccount {
     state: State,
-    /// What the listings show instead of the present state.
+    /// The state that listings show, instead of the current state.
     frozen: Option<State>,
     faults: Faults,
-    /// Every call, and when it was sent.
+    /// All calls, with the time of each.
     calls: Vec<(Duration, Call)>,
     messages: Vec<Message>,
-    /// What time the account takes it to be.
+    /// The current time of the account.
     clock: Timestamp,
     /// How long the runs have taken so far.
     elapsed: Duration,
-    /// How long every call takes.
+    /// The duration of each call.
     latency: Duration,
-    /// How long a removal waits for its turn.
+    /// How long a removal waits for the rate limit.
     turn: Duration,
 }
 
 impl Fake {
-    /// An account with this content.
+    /// Creates an account with this content.
     pub fn new(fleet: &Fleet) -> Self {
         let inner = FakeAccount {
             state: State::new(fleet.clone()),
@@ -91,36 +91,36 @@ impl Fake {
         &self.region
     }
 
-    /// Everything that the account holds now, complete and in order.
+    /// The complete content of the account, sorted.
     pub fn world(&self) -> Fleet {
         let mut inner = self.lock();
         inner.let_time_pass();
         inner.state.fleet()
     }
 
-    /// Changes the content as somebody else would, between two calls of ours.
+    /// Changes the content, like somebody else between two of our calls.
     pub fn change(&self, change: impl FnOnce(&mut Fleet)) {
         self.lock().state.change(change);
     }
 
-    /// Sets the account's clock, which is at noon of 22 November 2026 until then. The Recycle Bin
-    /// and deprecation go by it.
+    /// Sets the account's clock, which the Recycle Bin and deprecation use. The initial time is
+    /// noon on 22 November 2026.
     pub fn set_clock(&self, now: Timestamp) {
         self.lock().clock = now;
     }
 
-    /// From now on every call takes `latency`, and a removal waits for `turn` before.
+    /// From now on, each call takes `latency`, and each removal first waits for `turn`.
     pub fn take_time(&self, latency: Duration, turn: Duration) {
         let mut inner = self.lock();
         (inner.latency, inner.turn) = (latency, turn);
     }
 
-    /// Lets a removal wait for its turn; whether its check is still fresh then.
+    /// Waits for the rate limit of a removal. Returns whether its check is still recent then.
     fn turn_comes(&self, check: Freshness<'_>) -> bool {
         let mut inner = self.lock();
         let turn = inner.turn;
         inner.elapsed += turn;
-        // The check looks at the fake's own clock.
+        // The check uses the fake's clock.
         drop(inner);
         check()
     }
@@ -130,38 +130,37 @@ impl Fake {
         self.lock().faults.switches = switches;
     }
 
-    /// Lets the next `times` calls of `action` fail, for example `ec2:DeregisterImage`.
+    /// Makes the next `times` calls of `action` fail, for example `ec2:DeregisterImage`.
     pub fn fail(&self, action: &str, times: u32, code: &str) {
         let failure = InjectedFailure { code: code.into(), times: Some(times), about: None };
         self.lock().faults.switches.fail.entry(action.into()).or_default().push(failure);
     }
 
-    /// From now on the listings show the account as it is at this moment, whatever happens to
-    /// it: a plan is always a little old.
+    /// From now on, listings show the account at this moment. A plan is always a little outdated.
     pub fn freeze_listings(&self) {
         let mut inner = self.lock();
         inner.frozen = Some(inner.state.clone());
     }
 
-    /// The listings show the present again.
+    /// Listings show the current state again.
     pub fn thaw_listings(&self) {
         self.lock().frozen = None;
     }
 
-    /// After `changes` more calls that change something, no call gets an answer any more: the
-    /// process was killed there, as far as the account can tell.
+    /// After `changes` more changing calls, no call gets a response: for the account, as if the
+    /// process was killed.
     pub fn unplug_after(&self, changes: usize) {
         self.lock().faults.changes_left = Some(changes);
     }
 
-    /// After `calls` more calls of any kind, as [`Fake::calls_made`] counts them, none gets an
-    /// answer any more, and none has any effect.
+    /// After `calls` more calls of any kind, as counted by [`Fake::calls_made`], no call takes
+    /// effect or gets a response.
     pub fn unplug_after_calls(&self, calls: usize) {
         self.lock().faults.plug = Plug::OutAfter(calls);
     }
 
-    /// The `call`th call from now, the next one being the first, gets no answer any more; but if
-    /// it changes something, that takes effect. Those after it are as good as not made.
+    /// The `call`th call from now, starting at 1, gets no response, but takes effect if it is a
+    /// change. Later calls have no effect.
     pub fn unplug_in_call(&self, call: usize) {
         self.lock().faults.plug = Plug::OutDuring(call.saturating_sub(1));
     }
@@ -173,28 +172,28 @@ impl Fake {
         inner.faults.plug = Plug::In;
     }
 
-    /// How many calls to the provider there were so far, those included that got no answer. A call
-    /// of the port may be several of them, or none; the pages of a listing count as one.
+    /// The number of provider calls so far, including those without a response. A call of the port
+    /// may be several or none of them. The pages of a listing count as one.
     pub fn calls_made(&self) -> usize {
         self.lock().faults.calls.values().sum()
     }
 
-    /// The same by action, for example `ec2:DescribeImages`.
+    /// The number of provider calls by action, for example `ec2:DescribeImages`.
     pub fn calls_by_action(&self) -> BTreeMap<&'static str, usize> {
         self.lock().faults.calls.clone()
     }
 
-    /// Every call so far, in order; those that failed too.
+    /// All calls so far in order, including failed ones.
     pub fn calls(&self) -> Vec<Call> {
         self.lock().calls.iter().map(|(_, call)| call.clone()).collect()
     }
 
-    /// The same, each with the time when it was sent, by the fake's own clock.
+    /// All calls, each with its time by the fake's clock.
     pub fn timed_calls(&self) -> Vec<(Duration, Call)> {
         self.lock().calls.clone()
     }
 
-    /// The calls so far that were to change something.
+    /// The changing calls so far.
     pub fn changing_calls(&self) -> Vec<Call> {
         self.calls().into_iter().filter(Call::changes).collect()
     }
@@ -204,7 +203,7 @@ impl Fake {
         self.lock().messages.clone()
     }
 
-    /// Forgets the calls.
+    /// Clears the recorded calls.
     pub fn forget_calls(&self) {
         let mut inner = self.lock();
         inner.calls.clear();
@@ -224,7 +223,7 @@ impl Fake {
         inner
     }
 
-    /// A call that changes something, and what remains of its answer.
+    /// Makes a changing call, and returns its response or the injected error.
     fn changing<T>(
         &self,
         call: Call,
@@ -236,7 +235,7 @@ impl Fake {
     }
 }
 
-/// The time that the calls have taken.
+/// The total duration of the calls.
 impl Clock for Fake {
     fn elapsed(&self) -> Duration {
         self.lock().elapsed
@@ -244,7 +243,7 @@ impl Clock for Fake {
 }
 
 impl FakeAccount {
-    /// What listings show, beside the faults that they may run into.
+    /// The state that listings show, together with the faults that apply.
     fn listing(&mut self) -> (&State, &mut Faults) {
         (self.frozen.as_ref().unwrap_or(&self.state), &mut self.faults)
     }

@@ -1,4 +1,4 @@
-//! With whom images and snapshots are shared.
+//! Launch and volume permissions.
 
 use async_trait::async_trait;
 use steward::cloud::{CloudError, PermissionReader, PermissionWriter};
@@ -39,7 +39,7 @@ impl PermissionReader for Fake {
     }
 }
 
-/// An account that nothing can be shared with.
+/// An account with which nothing can be shared.
 pub const CLOSED_ACCOUNT: &str = "000000000000";
 
 #[async_trait]
@@ -79,7 +79,7 @@ impl PermissionWriter for Fake {
     }
 }
 
-/// Everybody that something is shared with, in order.
+/// All accounts and groups of a permission, sorted.
 fn permissions(
     public: bool,
     named: impl Iterator<Item = LaunchPermission>,

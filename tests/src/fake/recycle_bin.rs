@@ -1,4 +1,4 @@
-//! The Recycle Bin: reading it, and what goes into it for how long.
+//! Reading the Recycle Bin, and which resources it keeps for how long.
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -19,15 +19,15 @@ impl State {
         self.rest.retention_rules.as_deref().unwrap_or_default()
     }
 
-    /// Until when the bin keeps what carries these tags; `None` when no rule covers it. Of
-    /// several rules the one that keeps longest counts.
+    /// The time until which the bin keeps a resource with these tags. `None` if no rule covers it.
+    /// If several rules do, the longest retention applies.
     fn kept_until(&self, resource: Recyclable, tags: &Tags, now: Timestamp) -> Option<Timestamp> {
         let covering = self.rules().iter().filter(|rule| rule.covers(resource, tags));
         let days = covering.map(|rule| rule.days).max()?;
         Some(now + SignedDuration::from_hours(i64::from(days) * HOURS_A_DAY))
     }
 
-    /// Puts a deregistered image into the bin, if a rule covers it.
+    /// Moves a deregistered image to the bin, if a rule covers it.
     pub(super) fn bin_image(&mut self, mut image: FleetImage, now: Timestamp) {
         let until = self.kept_until(Recyclable::Images, &image.tags, now);
         let Some(leaves_at) = until else { return };
@@ -37,7 +37,7 @@ impl State {
         self.binned_images.insert(binned.image.image_id.clone(), binned);
     }
 
-    /// Takes the snapshot away, into the bin if a rule covers it.
+    /// Deletes the snapshot, to the bin if a rule covers it.
     pub(super) fn remove_snapshot(&mut self, snapshot: &SnapshotId, now: Timestamp) {
         let Some(mut snapshot) = self.snapshots.remove(snapshot) else { return };
         let until = self.kept_until(Recyclable::Snapshots, &snapshot.tags, now);
@@ -47,7 +47,7 @@ impl State {
         self.binned_snapshots.insert(binned.snapshot.snapshot_id.clone(), binned);
     }
 
-    /// Empties the bin of what has been there long enough.
+    /// Removes resources whose retention has ended from the bin.
     pub(super) fn empty_bin(&mut self, now: Timestamp) {
         self.binned_images.retain(|_, one| one.leaves_at > now);
         self.binned_snapshots.retain(|_, one| one.leaves_at > now);
@@ -56,7 +56,7 @@ impl State {
 
 #[async_trait]
 impl RecycleBinReader for Fake {
-    /// Each rule costs a call of its own. One that is gone by then is left out.
+    /// Each rule is read with a separate call. A rule that was deleted meanwhile is omitted.
     async fn list_retention_rules(&self) -> Result<Vec<RetentionRule>, CloudError> {
         const LIST: &str = "rbin:ListRules";
         const GET: &str = "rbin:GetRule";
@@ -124,7 +124,7 @@ impl RecycleBinWriter for Fake {
             };
             let mut snapshots = found.image.snapshots.iter();
             if let Some(missing) = snapshots.find(|id| !state.snapshots.contains_key(*id)) {
-                // The code is not verified against AWS. The image itself is there.
+                // The code is not verified against AWS. The image itself exists.
                 let message = format!("The snapshot '{missing}' does not exist.");
                 let error = error::of(ACTION, "InvalidSnapshot.NotFound", &message);
                 return Err(CloudError { kind: ErrorKind::Other, ..error });

@@ -1,4 +1,4 @@
-//! References: what uses images and snapshots.
+//! References to images and snapshots.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,7 +46,7 @@ impl ReferenceReader for Fake {
             });
             by_source.push((source, found));
         }
-        // Stale is what is known not to be named.
+        // A reference is stale if it is known that nothing refers to it.
         let read = |source| by_source.iter().all(|(one, found)| *one != source || found.is_ok());
         let versions = LAUNCHING.into_iter().all(read).then(|| launch_sources.versions(state));
         let names = read(Source::AutoScalingGroups).then(|| launch_sources.launch_configurations());
@@ -67,7 +67,7 @@ impl ReferenceReader for Fake {
         .collect()
     }
 
-    /// What the provider itself finds, ten images a call.
+    /// The references that the provider itself finds, with ten images per call.
     async fn find_references_to(
         &self,
         images: &[ImageId],
@@ -75,7 +75,7 @@ impl ReferenceReader for Fake {
     ) -> Result<Vec<Reference>, CloudError> {
         const ACTION: &str = "ec2:DescribeImageReferences";
         let mut inner = self.begin(Call::FindReferencesTo(images.to_vec(), versions));
-        // It is asked about ids, and is a listing all the same.
+        // The call has ids as parameters, but shows the same state as a listing.
         let (state, faults) = inner.listing();
         let mut known: BTreeMap<ImageId, Vec<Reference>> = BTreeMap::new();
         for reference in known_to_ec2(state, versions) {
@@ -105,7 +105,7 @@ impl ReferenceReader for Fake {
         Ok(all.into_iter().filter(|reference| images.contains(&reference.image_id)).collect())
     }
 
-    /// The snapshots that the versions of this scope, and launch configurations, name themselves.
+    /// The snapshots in launch configurations and in the template versions of this scope.
     async fn list_snapshot_references(
         &self,
         scope: &ReferenceScope,
@@ -139,7 +139,7 @@ fn is_about_text(error: &CloudError) -> bool {
     matches!(error.kind, ErrorKind::NotFound | ErrorKind::Other)
 }
 
-/// The references, those of them stale whose key is not among the `named`, if those are known.
+/// The references. Those whose key is not in `named` are stale, if `named` is known.
 fn marked<K: Ord>(found: Vec<(K, Reference)>, named: Option<&BTreeSet<K>>) -> Vec<Reference> {
     let is_stale = |key: &K| named.is_some_and(|named| !named.contains(key));
     found
@@ -148,7 +148,7 @@ fn marked<K: Ord>(found: Vec<(K, Reference)>, named: Option<&BTreeSet<K>>) -> Ve
         .collect()
 }
 
-/// Every instance that is not terminated.
+/// All instances that are not terminated.
 pub(super) fn instances(state: &State) -> Vec<Reference> {
     let living = state.instances.values().filter(|one| one.state != "terminated");
     living
@@ -159,7 +159,7 @@ pub(super) fn instances(state: &State) -> Vec<Reference> {
         .collect()
 }
 
-/// The references by launch configurations, with the names of those.
+/// The references from launch configurations, with their names.
 fn configurations<'a>(
     state: &'a State,
     faults: &mut Faults,
@@ -177,7 +177,7 @@ fn configurations<'a>(
     Ok(found.collect())
 }
 
-/// The references by template versions, with what identifies those.
+/// The references from template versions, with their keys.
 fn by_templates<'a>(
     state: &State,
     faults: &mut Faults,
@@ -207,7 +207,7 @@ fn by_templates<'a>(
     Ok(found)
 }
 
-/// Where the templates were not read, what names one is not read either.
+/// If the templates could not be read, sources that refer to one are errors too.
 fn by_launch_sources(
     state: &State,
     faults: &mut Faults,
@@ -244,7 +244,8 @@ fn by_launch_sources(
     Ok(found)
 }
 
-/// One image that is gone fails the call for all, which are then asked for one by one.
+/// One image that no longer exists fails the call for all. Then each image is requested
+/// individually.
 fn there<'a>(
     faults: &mut Faults,
     action: &'static str,
@@ -261,7 +262,7 @@ fn there<'a>(
     Ok(found)
 }
 
-/// Everything that DescribeImageReferences looks at. It names templates without their versions.
+/// All resources that DescribeImageReferences checks. It names templates without versions.
 fn known_to_ec2(state: &State, versions: TemplateVersions) -> Vec<Reference> {
     let depth = match versions {
         TemplateVersions::DefaultAndLatest => 10,
@@ -296,8 +297,8 @@ fn known_to_ec2(state: &State, versions: TemplateVersions) -> Vec<Reference> {
     found
 }
 
-/// The image that a version's text means now; whether EC2 follows parameters here is not
-/// documented.
+/// The image to which a version's text refers now. It is not documented whether EC2 follows
+/// parameters here.
 fn meant(state: &State, text: &str) -> Option<ImageId> {
     match text.strip_prefix("resolve:ssm:") {
         Some(name) => {

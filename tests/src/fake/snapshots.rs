@@ -1,4 +1,4 @@
-//! Snapshots: reading and deleting them.
+//! Reading and deleting snapshots.
 
 use async_trait::async_trait;
 use steward::cloud::{

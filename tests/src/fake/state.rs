@@ -1,4 +1,4 @@
-//! What the fake holds, with the index that deleting needs.
+//! The content of the fake, with the index for deleting.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,13 +16,13 @@ pub(super) struct State {
     pub(super) instances: BTreeMap<InstanceId, FleetInstance>,
     pub(super) binned_images: BTreeMap<ImageId, BinnedImage>,
     pub(super) binned_snapshots: BTreeMap<SnapshotId, BinnedSnapshot>,
-    /// The sections that no call changes; those above are empty in it.
+    /// The sections that no call changes. The sections above are empty in it.
     pub(super) rest: Fleet,
-    /// The images that name each snapshot.
+    /// The images that use each snapshot.
     users: BTreeMap<SnapshotId, BTreeSet<ImageId>>,
     pub(super) deregistered: BTreeSet<ImageId>,
-    /// The snapshots whose last image was deregistered, with how many more deletes will find
-    /// them in use; `None` before the first delete.
+    /// The snapshots whose last image was deregistered, with the number of deletes that still find
+    /// them in use. `None` before the first delete.
     released: BTreeMap<SnapshotId, Option<u32>>,
     races: u32,
 }
@@ -57,7 +57,7 @@ impl State {
         state
     }
 
-    /// Puts an image in, as a user of its snapshots.
+    /// Adds an image, and records that it uses its snapshots.
     fn put_image(&mut self, image: FleetImage) {
         for snapshot in &image.snapshots {
             self.users.entry(snapshot.clone()).or_default().insert(image.image_id.clone());
@@ -88,7 +88,7 @@ impl State {
         *self = Self { deregistered, released, races, ..new };
     }
 
-    /// The image, if it exists and is the account's own; otherwise what EC2 says then.
+    /// The image, if it exists and belongs to the account. Otherwise EC2's error.
     pub(super) fn own_image(
         &self,
         action: &'static str,
@@ -107,7 +107,7 @@ impl State {
         }
     }
 
-    /// Takes the image away, into the Recycle Bin if a rule covers it; its snapshots stay.
+    /// Removes the image, to the Recycle Bin if a rule covers it. Its snapshots remain.
     pub(super) fn remove_image(&mut self, image: &ImageId, now: Timestamp) -> Vec<SnapshotId> {
         let Some(gone) = self.images.remove(image) else { return Vec::new() };
         self.deregistered.insert(image.clone());
@@ -123,14 +123,14 @@ impl State {
         snapshots
     }
 
-    /// Takes the image out of the Recycle Bin again.
+    /// Restores the image from the Recycle Bin.
     pub(super) fn restore_image(&mut self, image: &ImageId) {
         let Some(mut found) = self.binned_images.remove(image) else { return };
         found.image.unshare();
         self.put_image(found.image);
     }
 
-    /// The snapshot, if it exists and is the account's own; otherwise what EC2 says then.
+    /// The snapshot, if it exists and belongs to the account. Otherwise EC2's error.
     pub(super) fn own_snapshot(
         &self,
         action: &'static str,
@@ -148,7 +148,7 @@ impl State {
         }
     }
 
-    /// The tags of every image and snapshot, those in the Recycle Bin too.
+    /// The tags of all images and snapshots, including those in the Recycle Bin.
     pub(super) fn all_tags(&self) -> impl Iterator<Item = (ResourceId, &Tags)> {
         let binned = self.binned_images.values().map(|one| &one.image);
         let images = self.images.values().chain(binned);

@@ -1,4 +1,4 @@
-//! Tags: reading and changing them.
+//! Reading and changing tags.
 
 use async_trait::async_trait;
 use steward::cloud::{CloudError, TagReader, TagWriter};
@@ -8,7 +8,7 @@ use super::faults::{error, in_hash_order};
 use super::state::State;
 use super::{Call, Fake, FakeAccount};
 
-/// CreateTags and DeleteTags take at most 1000 resources a call.
+/// The maximum number of resources per CreateTags or DeleteTags call.
 const MAX_RESOURCES: usize = 1000;
 
 #[async_trait]
@@ -50,7 +50,7 @@ impl TagWriter for Fake {
                 inner.change_tags(ACTION, some, |held| {
                     check_tags(ACTION, tags)?;
                     let after = held.with(tags);
-                    // Tags that AWS itself sets do not count.
+                    // Tags that AWS sets do not count.
                     if after.iter().filter(|(key, _)| !key.starts_with("aws:")).count() > MAX_TAGS {
                         let message = format!("More than {MAX_TAGS} tags specified");
                         return Err(error::of(ACTION, "TagLimitExceeded", &message));
@@ -80,7 +80,7 @@ impl TagWriter for Fake {
 }
 
 impl FakeAccount {
-    /// Changes the tags of all of `resources`, or of none.
+    /// Changes the tags of all `resources`, or of none.
     fn change_tags(
         &mut self,
         action: &'static str,
@@ -100,7 +100,7 @@ impl FakeAccount {
     }
 }
 
-/// The tags of what is there, or in the Recycle Bin.
+/// The tags of a resource that exists or is in the Recycle Bin.
 fn tags_of<'a>(
     state: &'a mut State,
     action: &'static str,

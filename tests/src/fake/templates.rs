@@ -1,6 +1,6 @@
-//! Launch templates in the fake: which of their versions are read, and what those name.
+//! Launch templates in the fake: the versions that are read, and their images and snapshots.
 //!
-//! Here every version is at hand, and what is left to decide is which of them count.
+//! The fake has all versions. This file selects those that count.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use super::state::State;
 use crate::fleet::{LaunchTemplate, Specification, TemplateVersion};
 
 const VERSIONS: &str = "ec2:DescribeLaunchTemplateVersions";
-/// The largest page of templates, and of versions.
+/// The maximum page size of templates and of versions.
 const PAGE: usize = 200;
 
 /// A version that was read.
@@ -23,7 +23,7 @@ pub(super) struct ReadVersion<'a> {
     pub(super) version: &'a TemplateVersion,
 }
 
-/// What a version is known by: its template's id, and its number.
+/// The key of a version: the id of its template, and its number.
 pub(super) type VersionId<'a> = (&'a str, u32);
 
 impl<'a> ReadVersion<'a> {
@@ -31,12 +31,12 @@ impl<'a> ReadVersion<'a> {
         (&self.template.launch_template_id, self.version.version)
     }
 
-    /// The ARN of its template.
+    /// The ARN of the template.
     pub(super) fn arn(&self, state: &State) -> String {
         arn_of(state, self.template)
     }
 
-    /// Its number, and what else it is called.
+    /// The number, with `$Default` and `$Latest` in parentheses where they apply.
     pub(super) fn version(&self) -> String {
         let number = self.version.version;
         let default = (self.template.default_version == number).then_some("$Default");
@@ -54,7 +54,7 @@ pub(super) fn arn_of(state: &State, template: &LaunchTemplate) -> String {
     arn(state, "ec2", &format!("launch-template/{}", template.launch_template_id))
 }
 
-/// The versions of this scope, and whatever versions are pinned.
+/// The versions in this scope, and the versions that launch sources refer to.
 pub(super) fn read<'a>(
     state: &'a State,
     faults: &mut Faults,
@@ -87,8 +87,8 @@ pub(super) fn read<'a>(
     Ok(found)
 }
 
-/// The templates, with the calls that it takes to read their versions: one listing for the
-/// default and the latest version of all, and else one for each template.
+/// The templates, with the calls for reading their versions: one listing for the default and latest
+/// versions of all templates, otherwise one for each template.
 fn listed<'a>(
     state: &'a State,
     faults: &mut Faults,
@@ -108,7 +108,7 @@ fn listed<'a>(
     for template in held {
         match faults.check(VERSIONS, &[&template.launch_template_id]) {
             Ok(()) => found.push(template),
-            // It was deleted since the listing.
+            // The template was deleted after it was listed.
             Err(error) if error.kind == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -127,7 +127,7 @@ fn latest(template: &LaunchTemplate) -> u32 {
     template.versions.iter().map(|version| version.version).max().unwrap_or_default()
 }
 
-/// The version that a specification means, if it exists.
+/// The version to which a specification refers, if it exists.
 pub(super) fn version_of<'a>(state: &'a State, wanted: &Specification) -> Option<ReadVersion<'a>> {
     let mut held = state.rest.launch_templates.iter();
     let template = held.find(|one| one.launch_template_id == wanted.launch_template_id)?;
@@ -140,12 +140,12 @@ pub(super) fn version_of<'a>(state: &'a State, wanted: &Specification) -> Option
     Some(ReadVersion { template, version })
 }
 
-/// The image behind each text that templates and others name one with, each parameter read once.
+/// The images of the texts in templates and launch sources. Each parameter is read once.
 #[derive(Default)]
 pub(super) struct AliasedImages(BTreeMap<String, Result<ImageId, CloudError>>);
 
 impl AliasedImages {
-    /// The image that `user` means with `text`.
+    /// The image to which `user` refers with `text`.
     pub(super) fn behind(
         &mut self,
         state: &State,
@@ -158,21 +158,22 @@ impl AliasedImages {
             (None, alias) => {
                 let answer = match alias {
                     Some(name) => parameter(state, faults, name),
-                    None => id_in(text)
-                        .ok_or_else(|| error::of(VERSIONS, "", "what names its image holds no id")),
+                    None => id_in(text).ok_or_else(|| {
+                        error::of(VERSIONS, "", "the image field contains no image id")
+                    }),
                 };
                 self.0.insert(text.to_owned(), answer.clone());
                 answer
             }
         };
         answer.map_err(|error| {
-            let message = format!("{} (named by {user})", error.message);
+            let message = format!("{user}: {}", error.message);
             CloudError { message, ..error }
         })
     }
 }
 
-/// The image id that `text` is, or ends with, in any case.
+/// The image id in `text`, alone or at the end, in upper or lower case.
 fn id_in(text: &str) -> Option<ImageId> {
     let text = text.trim().to_lowercase();
     text.rsplit(['/', ' ']).next()?.parse().ok()
@@ -193,5 +194,5 @@ fn parameter(state: &State, faults: &mut Faults, name: &str) -> Result<ImageId, 
         return Err(error::of(ACTION, "", &format!("{who} is of type SecureString")));
     }
     let parsed = parameter.value.trim().parse();
-    parsed.map_err(|_| error::of(ACTION, "", &format!("{who} holds no image id")))
+    parsed.map_err(|_| error::of(ACTION, "", &format!("{who} contains no image id")))
 }

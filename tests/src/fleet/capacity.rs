@@ -1,5 +1,5 @@
-//! What else launches instances in a fleet: EC2 and spot fleets, spot requests, AWS Batch, and the
-//! recipes of Image Builder.
+//! Launch sources other than Auto Scaling groups: EC2 fleets, Spot fleets, Spot requests, AWS
+//! Batch. Also Image Builder recipes.
 
 use serde::{Deserialize, Serialize};
 use steward::model::ImageId;
@@ -9,42 +9,42 @@ use super::templates::Specification;
 /// An EC2 fleet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct Ec2Fleet {
     pub fleet_id: String,
-    /// EC2's own word, for example `active` or `deleted_running`.
+    /// EC2's name of the state, for example `active` or `deleted_running`.
     #[serde(default = "active")]
     pub state: String,
     #[serde(default)]
     pub launch_templates: Vec<Specification>,
-    /// The images that overrides name themselves.
+    /// The images that overrides refer to directly.
     #[serde(default)]
     pub images: Vec<String>,
 }
 
-/// A request for a spot fleet.
+/// A Spot fleet request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct SpotFleet {
     pub spot_fleet_request_id: String,
-    /// EC2's own word, for example `active` or `cancelled_running`.
+    /// EC2's name of the state, for example `active` or `cancelled_running`.
     #[serde(default = "active")]
     pub state: String,
     #[serde(default)]
     pub launch_templates: Vec<Specification>,
-    /// The images that launch specifications name.
+    /// The images in the launch specifications.
     #[serde(default)]
     pub images: Vec<String>,
 }
 
-/// A request for a spot instance.
+/// A Spot instance request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct SpotRequest {
     pub spot_instance_request_id: String,
-    /// EC2's own word, for example `open` or `closed`.
+    /// EC2's name of the state, for example `open` or `closed`.
     #[serde(default = "open")]
     pub state: String,
     pub image_id: String,
@@ -53,25 +53,25 @@ pub struct SpotRequest {
 /// A compute environment of AWS Batch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct ComputeEnvironment {
     pub name: String,
-    /// Batch's own word, for example `VALID` or `DELETED`.
+    /// Batch's name of the status, for example `VALID` or `DELETED`.
     #[serde(default = "valid")]
     pub status: String,
     #[serde(default)]
     pub image_id: Option<String>,
     #[serde(default)]
     pub image_id_overrides: Vec<String>,
-    /// The first is the environment's own, the others are its overrides.
+    /// The first image is the environment's own, the others are overrides.
     #[serde(default)]
     pub launch_templates: Vec<Specification>,
 }
 
-/// A recipe of Image Builder, which only DescribeImageReferences tells of.
+/// An Image Builder recipe, which only DescribeImageReferences reports.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct Recipe {
     pub name: String,
     #[serde(default = "first")]
@@ -81,10 +81,10 @@ pub struct Recipe {
     pub image_id: ImageId,
 }
 
-/// What a recipe makes.
+/// The type of image that a recipe creates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub enum RecipeKind {
     Container,
     #[default]

@@ -1,4 +1,4 @@
-//! The images and snapshots of a fleet, and how the port shows them.
+//! The images and snapshots of a fleet, and how the port returns them.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use steward::model::{
     AccountId, Image, ImageId, ImageState, InstanceId, Snapshot, SnapshotId, Tags,
 };
 
-/// An image; one of another owner is one that the account can see.
+/// An image. Images of other owners are visible to the account.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "as in the inventory")]
@@ -24,7 +24,7 @@ pub struct FleetImage {
     pub state: String,
     #[serde(default = "x86_64")]
     pub architecture: String,
-    /// `windows`, or nothing for Linux.
+    /// `windows`, or empty for Linux.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<String>,
     #[serde(default)]
@@ -33,22 +33,22 @@ pub struct FleetImage {
     pub tags: Tags,
     #[serde(default)]
     pub snapshots: Vec<SnapshotId>,
-    /// The names of devices that are no volumes.
+    /// The names of ephemeral devices.
     #[serde(default)]
     pub ephemeral: Vec<String>,
-    /// The names of devices that are taken out.
+    /// The names of removed devices.
     #[serde(default)]
     pub no_device: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_launched_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecation_time: Option<Timestamp>,
-    /// EC2's own word; only `disabled` does not protect.
+    /// EC2's value. All values but `disabled` protect the image.
     #[serde(default = "disabled")]
     pub protected: String,
     #[serde(default)]
     pub public: bool,
-    /// Account ids, and the ARNs of organizations and organizational units.
+    /// Account ids, and ARNs of organizations and organizational units.
     #[serde(default)]
     pub launch_permissions: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -59,7 +59,7 @@ pub struct FleetImage {
     pub owner_alias: Option<String>,
 }
 
-/// A snapshot. One that an own image names and that is not listed comes into being.
+/// A snapshot. A snapshot that an own image uses but that is not listed is created.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "as in the inventory")]
@@ -114,13 +114,13 @@ impl FleetImage {
         }
     }
 
-    /// Takes all launch permissions away.
+    /// Removes all launch permissions.
     pub fn unshare(&mut self) {
         self.public = false;
         self.launch_permissions.clear();
     }
 
-    /// Fills in what a file left out.
+    /// Sets fields that the file omits to their defaults.
     pub(super) fn fill_in(&mut self, account: &AccountId) {
         self.name.get_or_insert_with(|| self.image_id.to_string());
         self.owner_id.get_or_insert_with(|| account.clone());
@@ -128,7 +128,8 @@ impl FleetImage {
         self.snapshots.retain(|id| seen.insert(id.clone()));
     }
 
-    /// The image as the port shows it to `account`, which sees less of other owners' images.
+    /// The image as the port returns it to `account`. Fewer fields of other owners' images are
+    /// visible.
     pub fn seen_by(&self, account: &AccountId) -> Image {
         let owner = self.owner_id.clone().unwrap_or_else(|| account.clone());
         let mine = owner == *account;
@@ -147,7 +148,7 @@ impl FleetImage {
             last_launched_at: self.last_launched_at.filter(|_| mine),
             deprecation_time: self.deprecation_time,
             protected: mine && self.protected != "disabled",
-            // A disabled image cannot be shared, and need not be asked about.
+            // A disabled image cannot be shared, so its permissions are not requested.
             public: self.public,
             launch_permissions: (self.state == "disabled").then(Box::default),
             launch_permissions_unread: None,
@@ -175,25 +176,25 @@ impl FleetSnapshot {
         }
     }
 
-    /// The same as EC2 makes it for an image.
+    /// A snapshot of 8 GiB, as EC2 creates it for an image.
     pub fn made_for(id: SnapshotId, image: &ImageId, started_at: Timestamp) -> Self {
         let volume = id.as_str().replacen("snap-", "vol-", 1);
         let description = format!("Created by CreateImage(i-00000000000000000) for {image}");
         Self { description, volume_id: volume, ..Self::new(id, started_at) }
     }
 
-    /// Takes the right to make volumes from it away from everybody else.
+    /// Makes the snapshot private.
     pub fn unshare(&mut self) {
         self.public = false;
         self.create_volume_permissions.clear();
     }
 
-    /// Fills in what a file left out.
+    /// Sets fields that the file omits to their defaults.
     pub(super) fn fill_in(&mut self, account: &AccountId) {
         self.owner_id.get_or_insert_with(|| account.clone());
     }
 
-    /// The snapshot as the port's listings show it: they do not tell of locks and sharing.
+    /// The snapshot as listings of the port return it: without locks and sharing.
     pub fn seen(&self) -> Snapshot {
         Snapshot {
             snapshot_id: self.snapshot_id.clone(),
@@ -230,7 +231,7 @@ fn completed() -> String {
     "completed".into()
 }
 
-/// What EC2 writes for a copy, which was made from no volume.
+/// EC2's description of a copy, which has no volume.
 fn no_volume() -> String {
     "vol-ffffffff".into()
 }

@@ -1,7 +1,7 @@
-//! The content of an account as a file: the format that the stand-in reads and writes too.
+//! The content of an account as a file, in the format of the stand-in.
 //!
-//! Everything is optional but the ids. [`Fleet::filled`] fills in what a file left out, exactly
-//! as the stand-in does, so that what two accounts hold can be compared.
+//! Everything but the ids is optional. [`Fleet::filled`] sets omitted fields to the same defaults
+//! as the stand-in, so that the contents of two accounts can be compared.
 
 mod capacity;
 mod images;
@@ -27,7 +27,7 @@ pub use self::templates::{
 /// An account in one Region.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct Fleet {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountId>,
@@ -45,7 +45,7 @@ pub struct Fleet {
     pub compute_environments: Vec<ComputeEnvironment>,
     pub image_recipes: Vec<Recipe>,
     pub ssm_parameters: Vec<Parameter>,
-    /// When absent: a rule for all images and one for all snapshots, of 14 days each.
+    /// Default: a rule for all images and a rule for all snapshots, with 14 days each.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention_rules: Option<Vec<FleetRule>>,
     pub recycled_images: Vec<BinnedImage>,
@@ -55,34 +55,34 @@ pub struct Fleet {
 /// An instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct FleetInstance {
     pub instance_id: InstanceId,
     pub image_id: ImageId,
-    /// EC2's own word, for example `running` or `terminated`.
+    /// EC2's name of the state, for example `running` or `terminated`.
     #[serde(default = "running")]
     pub state: String,
     #[serde(default)]
     pub tags: Tags,
-    /// When it was last started.
+    /// When the instance was last started.
     #[serde(default = "images::long_ago")]
     pub launched_at: Timestamp,
-    /// Whether it is protected from being terminated.
+    /// Whether termination protection is enabled.
     #[serde(default)]
     pub protected: bool,
-    /// Whether it is protected from being stopped.
+    /// Whether stop protection is enabled.
     #[serde(default)]
     pub stop_protected: bool,
-    /// The Auto Scaling group that it belongs to.
+    /// Its Auto Scaling group.
     #[serde(default)]
     pub group: Option<String>,
-    /// The Spot request that started it.
+    /// The Spot request that launched it.
     #[serde(default)]
     pub spot_request: Option<String>,
-    /// The volumes that are deleted with it.
+    /// The volumes that are deleted with the instance.
     #[serde(default)]
     pub volumes: Vec<String>,
-    /// Those that stay.
+    /// The volumes that remain.
     #[serde(default)]
     pub kept_volumes: Vec<String>,
 }
@@ -105,7 +105,7 @@ impl FleetInstance {
         }
     }
 
-    /// Its tags as EC2 shows them: with that of its group.
+    /// Its tags as EC2 returns them, including the tag of its Auto Scaling group.
     pub fn seen_tags(&self) -> Tags {
         match &self.group {
             None => self.tags.clone(),
@@ -117,10 +117,10 @@ impl FleetInstance {
     }
 }
 
-/// A parameter of Systems Manager.
+/// A Systems Manager parameter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct Parameter {
     pub name: String,
     pub value: String,
@@ -144,7 +144,7 @@ impl Parameter {
         Self { name: name.into(), value: value.into(), r#type: ParameterType::String }
     }
 
-    /// Whether its value can be read without decrypting it, as EC2 reads aliases.
+    /// Whether its value can be read without decryption, as EC2 reads aliases.
     pub fn is_plain(&self) -> bool {
         self.r#type != ParameterType::SecureString
     }
@@ -156,17 +156,17 @@ impl Fleet {
         serde_json::from_str(text).expect("a fleet file")
     }
 
-    /// The account, by default the stand-in's.
+    /// The account. The default is the stand-in's.
     pub fn account(&self) -> AccountId {
         self.account.clone().unwrap_or_else(|| "123456789012".parse().unwrap())
     }
 
-    /// The Region, by default the stand-in's.
+    /// The Region. The default is the stand-in's.
     pub fn region(&self) -> Region {
         self.region.clone().unwrap_or_else(|| "eu-central-1".parse().unwrap())
     }
 
-    /// The same fleet with everything filled in and in order, as the stand-in writes it back.
+    /// The same fleet with all defaults set and sorted, as the stand-in returns it.
     pub fn filled(mut self) -> Self {
         let account = self.account();
         self.region = Some(self.region());
@@ -190,8 +190,8 @@ impl Fleet {
         self
     }
 
-    /// Fills in the images, and the snapshots that they name and nobody listed. What an image in
-    /// the Recycle Bin names may be gone.
+    /// Sets the defaults of the images, and adds the snapshots that they use but that are not
+    /// listed. Snapshots of an image in the Recycle Bin may be missing.
     fn make_snapshots(&mut self, account: &AccountId) {
         let live = self.snapshots.iter();
         let binned = self.recycled_snapshots.iter().map(|binned| &binned.snapshot);

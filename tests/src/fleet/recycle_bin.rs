@@ -1,4 +1,4 @@
-//! The Recycle Bin of a fleet: its rules, and what is in it.
+//! The Recycle Bin of a fleet: its rules and contents.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub struct FleetRule {
 /// An image in the bin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct BinnedImage {
     pub image: FleetImage,
     pub entered_at: Timestamp,
@@ -36,7 +36,7 @@ pub struct BinnedImage {
 /// A snapshot in the bin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct BinnedSnapshot {
     pub snapshot: FleetSnapshot,
     pub entered_at: Timestamp,
@@ -44,7 +44,7 @@ pub struct BinnedSnapshot {
 }
 
 impl FleetRule {
-    /// A rule in effect for everything of this kind, named after it.
+    /// An effective rule for all resources of this kind, named after it.
     pub fn of_all(resource: Recyclable, days: u32) -> Self {
         Self {
             rule_id: resource.to_string(),
@@ -56,14 +56,14 @@ impl FleetRule {
         }
     }
 
-    /// The rules of an account whose file does not speak of them.
+    /// The default rules of an account.
     pub(super) fn usual() -> Vec<Self> {
         [Recyclable::Images, Recyclable::Snapshots]
             .map(|resource| Self::of_all(resource, two_weeks()))
             .into()
     }
 
-    /// Whether what carries these tags goes into the bin under this rule.
+    /// Whether a resource with these tags is moved to the bin under this rule.
     pub fn covers(&self, resource: Recyclable, tags: &Tags) -> bool {
         let carried = |(key, value): (&str, &str)| tags.get(key) == Some(value);
         self.in_effect
@@ -72,7 +72,7 @@ impl FleetRule {
             && !self.except.iter().any(carried)
     }
 
-    /// The rule as the port shows it.
+    /// The rule as the port returns it.
     pub fn seen(&self) -> RetentionRule {
         RetentionRule {
             rule_id: self.rule_id.as_str().into(),

@@ -1,4 +1,4 @@
-//! What a fleet launches instances from: launch templates, launch configurations, and groups.
+//! Launch templates, launch configurations and Auto Scaling groups of a fleet.
 
 use serde::{Deserialize, Serialize};
 use steward::model::{ImageId, SnapshotId};
@@ -6,7 +6,7 @@ use steward::model::{ImageId, SnapshotId};
 /// A launch template.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct LaunchTemplate {
     pub launch_template_id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -19,13 +19,13 @@ pub struct LaunchTemplate {
 /// One version of a launch template.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct TemplateVersion {
     pub version: u32,
-    /// An image id, `resolve:ssm:NAME`, or nothing.
+    /// An image id, `resolve:ssm:NAME`, or empty.
     #[serde(default)]
     pub image_id: Option<String>,
-    /// The snapshots that the version's own block devices name.
+    /// The snapshots in the version's block device mappings.
     #[serde(default)]
     pub snapshots: Vec<SnapshotId>,
 }
@@ -33,11 +33,11 @@ pub struct TemplateVersion {
 /// A launch configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct LaunchConfiguration {
     pub name: String,
     pub image_id: ImageId,
-    /// The snapshots of its own block devices.
+    /// The snapshots in its block device mappings.
     #[serde(default)]
     pub snapshots: Vec<SnapshotId>,
 }
@@ -45,7 +45,7 @@ pub struct LaunchConfiguration {
 /// An Auto Scaling group.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct AutoScalingGroup {
     pub name: String,
     #[serde(default)]
@@ -56,10 +56,10 @@ pub struct AutoScalingGroup {
     pub mixed: Option<Mixed>,
 }
 
-/// The mixed instances policy of a group.
+/// The mixed instances policy of an Auto Scaling group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct Mixed {
     pub launch_template: Specification,
     #[serde(default)]
@@ -69,7 +69,7 @@ pub struct Mixed {
 /// One override of a mixed instances policy.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct Override {
     #[serde(default)]
     pub instance_type: Option<String>,
@@ -79,10 +79,10 @@ pub struct Override {
     pub image_id: Option<String>,
 }
 
-/// A version of a template, as groups, fleets and compute environments name it.
+/// A template version, as Auto Scaling groups, fleets and compute environments refer to it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct Specification {
     pub launch_template_id: String,
     /// A number, `$Latest` or `$Default`.

@@ -1,18 +1,18 @@
-//! The functions are wiring only.
+//! The functions contain no logic.
 
 use super::*;
 
 const MAX_LINES_OF_MAIN: usize = 15;
 
-/// The text of a function's `main.rs` with its name, as its folder has it and as the variant that
-/// belongs to it, replaced.
+/// The text of a function's `main.rs` with its name replaced, both the folder name and the enum
+/// variant.
 fn without_its_name(folder: &str, text: &str) -> String {
     let words = folder.split('-').map(|word| word[..1].to_uppercase() + &word[1..]);
     let kind = format!("FunctionKind::{}", words.collect::<String>());
     text.replace(folder, "NAME").replace(&kind, "KIND")
 }
 
-/// `files` are the functions' `main.rs`, each with the name of its folder as path.
+/// `files` are the `main.rs` files of the functions, with the folder name as path.
 fn function_violations(files: &[SourceFile]) -> Vec<Violation> {
     let violation = |path: &String, line, what: &str| Violation {
         path: path.clone(),

@@ -1,9 +1,9 @@
-//! The rules of the source tree: which part may use which, read from the source text itself.
+//! The rules of the source tree: which module may use which others, checked in the source text.
 //!
-//! Each check is a function from source texts to violations, and each has a test that feeds it a
-//! sample with a violation. What a check says of the repository itself is asserted to be nothing.
+//! Each check is a function from source texts to violations, and has a test with a sample that
+//! violates the rule. For the repository, the result must be empty.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod functions;
 mod names;
@@ -19,12 +19,12 @@ use steward_tests::source_text::test_modules;
 
 /// A file of the repository.
 struct SourceFile {
-    /// Relative to the root of the repository, or to that of a crate's sources.
+    /// Relative to the root of the repository, or to the sources of a crate.
     path: String,
     text: String,
 }
 
-/// A line that breaks a rule.
+/// A line that violates a rule.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Violation {
     path: String,
@@ -48,8 +48,8 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Every Rust file below `folder`, in order, with its path relative to `folder`. What cargo and
-/// Python's tools write is left out.
+/// All Rust files below `folder`, sorted, with paths relative to `folder`. Output of cargo and of
+/// Python's tools is skipped.
 fn rust_files(folder: &Path) -> Vec<SourceFile> {
     fn collect(base: &Path, folder: &Path, found: &mut Vec<SourceFile>) {
         for entry in fs::read_dir(folder).unwrap() {
@@ -73,7 +73,7 @@ fn rust_files(folder: &Path) -> Vec<SourceFile> {
     found
 }
 
-/// The sources of the core, without files that are compiled for tests only.
+/// The sources of the core, without files that are compiled only for tests.
 fn core() -> Vec<SourceFile> {
     let mut files = rust_files(&root().join("shared/src"));
     let tests: Vec<String> =

@@ -1,4 +1,4 @@
-//! One name per type.
+//! Type names are unique.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use steward_tests::source_text::{Masked, is_word, mask};
 
 use super::*;
 
-/// The names of types that a text defines, each with its line. Aliases count at the top level
-/// only: in an `impl` they are associated types.
+/// The names of types that a text defines, with their lines. Aliases count only at the top level:
+/// in an `impl` they are associated types.
 fn types_of(text: &str) -> Vec<(usize, String)> {
     let code = mask(text, Masked::CommentsAndLiterals);
     let mut found = Vec::new();
@@ -32,7 +32,7 @@ fn types_of(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// The types whose name is another one's too.
+/// The types with the same name as another one.
 fn name_violations(files: &[SourceFile]) -> Vec<Violation> {
     let mut defined: BTreeMap<String, Vec<(String, usize)>> = BTreeMap::new();
     for SourceFile { path, text } in files {

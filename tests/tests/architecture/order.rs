@@ -1,22 +1,22 @@
-//! The order of the modules of the core.
+//! The order of the core's modules.
 
 use steward_tests::source_text::{Masked, is_word, line_of, mask, places, product_code};
 
 use super::*;
 
-/// The order of the core's modules, from the lowest to the highest.
+/// The modules of the core, from lowest to highest.
 fn core_order() -> Vec<String> {
     modules_of(&fs::read_to_string(root().join("shared/src/lib.rs")).unwrap())
 }
 
-/// The names that `pub mod` declares, in their order.
+/// The names in `pub mod` declarations, in order.
 fn modules_of(lib: &str) -> Vec<String> {
     let code = mask(lib, Masked::CommentsAndLiterals);
     let names = code.lines().filter_map(|line| line.trim().strip_prefix("pub mod "));
     names.filter_map(|rest| rest.strip_suffix(';')).map(str::to_owned).collect()
 }
 
-/// The first segments of the path, or of the group of paths, that begins at `at`.
+/// The first segments of the path, or of the path group, that starts at `at`.
 fn first_segments(code: &str, at: usize) -> Vec<String> {
     let segment = |text: &str| text.trim_start().chars().take_while(|c| is_word(*c)).collect();
     let rest = code[at..].trim_start();
@@ -41,7 +41,7 @@ fn first_segments(code: &str, at: usize) -> Vec<String> {
     found
 }
 
-/// The modules at the root of the crate that a file names, each with its line.
+/// The modules at the crate root to which a file refers, with their lines.
 fn mentions(path: &str, text: &str) -> Vec<(usize, String)> {
     let code = product_code(text, Masked::CommentsAndLiterals);
     let mut found = Vec::new();
@@ -49,7 +49,7 @@ fn mentions(path: &str, text: &str) -> Vec<(usize, String)> {
         let names = first_segments(&code, at + "crate::".len());
         found.extend(names.into_iter().map(|name| (line_of(&code, at), name)));
     }
-    // `super::` as often as the module is deep leads to the root too.
+    // A chain of `super::` as long as the module is deep refers to the root too.
     let depth = path.trim_end_matches(".rs").trim_end_matches("/mod").split('/').count();
     let climb = "super::".repeat(depth);
     for at in places(&code, &climb) {
@@ -59,7 +59,7 @@ fn mentions(path: &str, text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// The mentions of modules that do not stand above the mentioning one.
+/// References to modules that are not below the referring one.
 fn order_violations(order: &[String], files: &[SourceFile]) -> Vec<Violation> {
     let mut found = Vec::new();
     for SourceFile { path, text } in files.iter().filter(|file| file.path != "lib.rs") {

@@ -1,4 +1,4 @@
-//! What the core does not know: SDKs, runtimes, clock, environment, and the words of AWS.
+//! What the core must not use: SDKs, runtimes, clock, environment, and AWS names.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use steward_tests::source_text::{Masked, line_of, places, product_code};
 
 use super::*;
 
-/// What the core may not name: clock, environment, files, threads, and state of the whole process.
+/// Names that must not occur in the core: clock, environment, files, threads, and global state.
 const OUTSIDE: [&str; 13] = [
     "std::env",
     "std::fs",
@@ -23,7 +23,7 @@ const OUTSIDE: [&str; 13] = [
     "static",
 ];
 
-/// The crates that the core may not depend on, directly or not, by the beginnings of their names.
+/// Prefixes of crates that must not be direct or transitive dependencies of the core.
 const OUTSIDE_CRATES: [&str; 5] = ["aws", "azure", "hyper", "lambda", "tokio"];
 
 fn outside_violations(files: &[SourceFile]) -> Vec<Violation> {
@@ -46,7 +46,7 @@ fn is_lifetime(code: &str, at: usize) -> bool {
     code[..at].ends_with('\'')
 }
 
-/// The crates in the output of `cargo tree --prefix none` that the core may not depend on.
+/// The forbidden crates in the output of `cargo tree --prefix none`.
 fn outside_crates(tree: &str) -> Vec<&str> {
     let names = tree.lines().filter_map(|line| line.split(' ').next());
     names.filter(|name| OUTSIDE_CRATES.iter().any(|one| name.starts_with(one))).collect()
@@ -86,7 +86,7 @@ fn what_the_core_may_not_name_is_found() {
     assert_eq!(outside_crates(tree), ["aws-sdk-ec2", "tokio-util"]);
 }
 
-/// Beginnings of error codes, and services whose actions are named like `ec2:DescribeImages`.
+/// Prefixes of error codes, and services with actions like `ec2:DescribeImages`.
 const ERROR_CODES: [&str; 9] = [
     "AccessDenied",
     "AuthFailure",
@@ -105,8 +105,8 @@ const SERVICES: [&str; 8] =
 fn aws_words(files: &[SourceFile]) -> Vec<Violation> {
     let mut found = Vec::new();
     for SourceFile { path, text } in files {
-        // Outside of literals, neither can occur in Rust code: there is no single colon without
-        // a space after it, and no such variant in the core.
+        // Outside literals, neither can occur in Rust code: every single colon is followed by a
+        // space, and the core has no such variant.
         let code = product_code(text, Masked::Comments);
         let mut report = |at: usize, word: &str| {
             let what = format!("contains the AWS word {word}");

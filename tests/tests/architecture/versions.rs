@@ -1,4 +1,4 @@
-//! The numbers of the page about versions are those of the program.
+//! The versions in docs/versions.md are those of the program.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use steward::saved_plan::SavedPlan;
 
 use super::root;
 
-/// The first table of the page: the formats, and their numbers.
+/// The first table on the page: the formats with their versions.
 fn numbers(page: &str) -> BTreeMap<String, u32> {
     let table = page.lines().skip_while(|line| !line.starts_with("| format | number |"));
     let rows = table.skip(2).take_while(|line| line.starts_with('|'));
@@ -21,7 +21,7 @@ fn numbers(page: &str) -> BTreeMap<String, u32> {
 fn the_page_has_the_numbers_of_the_program() {
     let page = fs::read_to_string(root().join("docs/versions.md")).unwrap();
     let mut found = numbers(&page);
-    // The stack's own output has it, and not this program.
+    // The stack has this version as an output, not this program.
     assert!(found.remove("template").is_some());
     let program = [
         ("policy", Policy::DOCUMENT.number),

@@ -1,4 +1,4 @@
-//! Clauses about what launches instances by itself beside groups: fleets, spot requests, AWS Batch.
+//! Clauses about launch sources other than Auto Scaling groups: fleets, Spot requests, AWS Batch.
 
 use serde_json::{Value, json};
 use steward::cloud::{ErrorKind, SourceAnswer};
@@ -14,7 +14,7 @@ fn version(number: &str) -> Value {
     json!({"launch_template_id": "lt-00000001", "version": number})
 }
 
-/// A fleet and a spot fleet, and what both of them are to hold.
+/// A fleet and a Spot fleet, and the references expected from both.
 struct CapacityCase {
     section: &'static str,
     id: &'static str,
@@ -88,7 +88,7 @@ pub async fn fleets_hold_the_images_of_their_templates_and_their_own<A: Account>
             held(9, "0004"),
         ];
         assert_eq!(said(&answers, case.source), expected);
-        // Version 3 is nobody's.
+        // Nothing refers to version 3.
         let templates = said(&answers, Source::LaunchTemplates).join(" ");
         assert!(templates.contains("version 1") && templates.contains("version 2"));
         assert!(!templates.contains("version 3"), "{templates}");
@@ -108,7 +108,7 @@ pub async fn fleets_hold_nothing_once_they_are_over<A: Account>() {
                 "state": case.over[0], "launch_templates": [version("3")],
             }),
         ));
-        // What is on its way, and a word that nobody knows yet, may still launch instances.
+        // A source that is being created, or has an unknown state, may still launch instances.
         held.push(case.one("0006", json!({"state": "submitted", "images": ["ami-00000002"]})));
         held.push(case.one("0007", json!({"state": "modifying", "images": ["ami-00000003"]})));
         held.push(case.one("0008", json!({"state": "dreaming", "images": ["ami-00000004"]})));
@@ -118,7 +118,7 @@ pub async fn fleets_hold_nothing_once_they_are_over<A: Account>() {
         let expected = [(2, "0006"), (3, "0007"), (4, "0008")]
             .map(|(n, end)| format!("ami-0000000{n} {}/{}", case.holder, case.name(end)));
         assert_eq!(said(&answers, case.source), expected);
-        // Nor do they pin the version that they name.
+        // They do not count as references to the version either.
         assert_eq!(said(&answers, Source::LaunchTemplates).len(), 2);
     }
 }
@@ -141,7 +141,7 @@ pub async fn spot_requests_hold_their_images_while_they_may_launch_instances<A: 
     assert_eq!(said(&ask(&account).await, Source::SpotRequests), [held(1), held(2)]);
 }
 
-/// Compute environments that hold images in every way, and two that are over.
+/// Compute environments that refer to images in every way, and two finished ones.
 fn environments() -> Value {
     json!({
         "launch_templates": [five_versions("lt-00000001")],
@@ -196,7 +196,7 @@ pub async fn compute_environments_can_be_left_out<A: Account>() {
         Source::SpotRequests,
     ];
     assert_eq!(sources, expected);
-    // What they alone pin is not read.
+    // Versions to which only they refer are not read.
     assert_eq!(said(&answers, Source::LaunchTemplates).len(), 2);
 }
 
@@ -272,7 +272,7 @@ pub async fn a_parameter_that_leads_nowhere_fails_the_starter_that_names_it<A: A
     assert!(error.message.contains("fleet-1"), "{error}");
 }
 
-/// So many of each kind, each with an image.
+/// This many of each kind, each with an image.
 fn many(count: usize) -> Value {
     let of = |one: &dyn Fn(usize) -> Value| (0..count).map(one).collect::<Vec<_>>();
     let images = json!(["ami-00000001"]);

@@ -1,4 +1,4 @@
-//! Clauses about the few changes that the port makes.
+//! Clauses about changes other than steps.
 
 use serde_json::{Value, json};
 use steward::cloud::{CloudError, ErrorKind, SnapshotDeletion};
@@ -8,7 +8,7 @@ use steward_tests::switches::Switches;
 
 use crate::{Account, image, image_ids, resources, snapshot, snapshot_ids, tags};
 
-/// Two images with a snapshot of their own each and one that they share.
+/// Two images with one snapshot each, and one snapshot that they share.
 fn pair() -> Value {
     json!({
         "images": [
@@ -33,7 +33,7 @@ pub async fn tags_are_set_and_others_left_alone<A: Account>() {
     assert_eq!(world.images[0].tags, set.with(&tags(&[("Team", "red")])));
     assert_eq!(world.snapshots[0].tags, set);
     assert!(world.images[1].tags.is_empty() && world.snapshots[1].tags.is_empty());
-    // Doing it again changes nothing, and nothing at all needs no call.
+    // Repeating it changes nothing, and an empty change needs no call.
     account.port().set_tags(&both, &set).await.unwrap();
     account.port().set_tags(&[], &set).await.unwrap();
     account.port().set_tags(&both, &tags(&[])).await.unwrap();
@@ -71,7 +71,7 @@ pub async fn tags_beyond_the_limits_are_refused<A: Account>() {
     let before = account.world().await;
     let one = resources(&["ami-00000001"]);
     let refused = async |set| account.port().set_tags(&one, &set).await.unwrap_err().code;
-    // Two tags are there already.
+    // Two tags already exist.
     let many = (0..49).map(|n| (format!("key-{n}"), "")).collect();
     assert_eq!(refused(many).await, "TagLimitExceeded");
     assert_eq!(refused(tags(&[(&"k".repeat(128), "")])).await, "InvalidParameterValue");
@@ -94,7 +94,7 @@ pub async fn tags_are_removed_whatever_their_values<A: Account>() {
     assert_eq!(account.world().await, world);
 }
 
-/// To EC2, removing no tag in particular means removing them all.
+/// In EC2, deleting tags without a list deletes all tags.
 pub async fn removing_no_keys_removes_nothing<A: Account>() {
     let account = A::with(pair()).await;
     let before = account.world().await;
@@ -148,7 +148,7 @@ pub async fn deregistering_deletes_what_no_other_image_uses<A: Account>() {
     let account = A::with(pair()).await;
     assert_eq!(deregister_first(&account).await, [snapshot("snap-00000001")]);
     assert_eq!(snapshot_ids(&account.world().await), ["snap-00000002", "snap-00000003"]);
-    // The shared one goes with the last image that uses it.
+    // The shared snapshot is deleted with the last image that uses it.
     let second = image("ami-00000002");
     let done = account
         .port()
@@ -170,7 +170,7 @@ pub async fn a_snapshot_counts_as_deleted_only_if_the_provider_says_so<A: Accoun
         one("client-error"),
         one("skipped"),
         Switches::deny(&["ec2:DeleteSnapshot"]),
-        // A server that does not know the parameter deletes nothing and says nothing.
+        // A server without the parameter deletes nothing and reports nothing.
         Switches { no_delete_associated: true, ..Switches::default() },
     ] {
         let account = A::with(pair()).await;
@@ -198,7 +198,7 @@ pub async fn what_may_not_be_deregistered_stays<A: Account>() {
     assert_eq!(image_ids(&account.world().await), ["ami-00000001", "ami-00000002"]);
 }
 
-/// What rests on a check that is too old by now is not sent.
+/// A removal is not sent if its check is too old.
 pub async fn removals_with_an_old_check_are_not_sent<A: Account>() {
     let account = A::with(pair()).await;
     let before = account.world().await;

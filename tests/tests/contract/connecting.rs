@@ -1,4 +1,4 @@
-//! How the adapter connects: whose account it is, and what it says when there is no way in.
+//! How the adapter connects: finding the account, and errors without credentials or Region.
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -29,12 +29,12 @@ async fn expired_credentials_are_named_as_such() {
 
 #[tokio::test]
 async fn nobody_listening_is_unreachable() {
-    // A port that was free a moment ago.
+    // A port that was free until now.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let endpoint = Some(format!("http://127.0.0.1:{port}"));
     let error = connect(Connect { endpoint, ..options() }).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unreachable);
-    assert!(error.message.starts_with("no response: check the Region"), "{error}");
+    assert!(error.message.starts_with("no response; check the Region"), "{error}");
 }
 
 #[tokio::test]
@@ -44,9 +44,9 @@ async fn a_region_that_is_none_is_named() {
     assert!(error.to_string().contains("`Frankfurt` is not a Region"), "{error}");
 }
 
-/// Runs the ignored test below in a process of its own, without any credentials in
-/// sight; the instance metadata service, if asked for, accepts connections and says nothing.
-#[expect(clippy::disallowed_methods, reason = "what is measured is how long a person waits")]
+/// Runs the ignored test below in a separate process without credentials. The instance metadata
+/// service, if requested, accepts connections and does not respond.
+#[expect(clippy::disallowed_methods, reason = "the test measures how long a person waits")]
 fn in_a_bare_process(settings: &[(&str, &str)]) -> (String, Duration) {
     let test = "connecting::bare_process_connects";
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -68,9 +68,9 @@ fn in_a_bare_process(settings: &[(&str, &str)]) -> (String, Duration) {
 #[test]
 fn without_credentials_the_error_is_quick_and_says_what_to_do() {
     let (text, took) = in_a_bare_process(&[("AWS_REGION", "eu-central-1")]);
-    let expected = "Credentials: sts:GetCallerIdentity: no AWS credentials: set AWS_PROFILE to";
+    let expected = "Credentials: sts:GetCallerIdentity: no AWS credentials; set AWS_PROFILE to";
     assert!(text.contains(expected), "{text}");
-    // What the metadata service did not answer is nothing that a person should look into.
+    // The failure of the metadata service would only mislead.
     assert!(!text.contains("IMDS"), "{text}");
     assert!(took < Duration::from_secs(10), "it took {took:?}");
 }
@@ -78,11 +78,11 @@ fn without_credentials_the_error_is_quick_and_says_what_to_do() {
 #[test]
 fn without_a_region_the_error_is_quick_and_says_what_to_do() {
     let (text, took) = in_a_bare_process(&[]);
-    assert!(text.contains("no Region: give --region, or set AWS_REGION"), "{text}");
+    assert!(text.contains("no Region; pass --region, or set AWS_REGION"), "{text}");
     assert!(took < Duration::from_secs(10), "it took {took:?}");
 }
 
-/// The SDK takes no notice of a general endpoint that is no URL, and would call AWS itself.
+/// The SDK ignores a general endpoint that is not a URL, and would call AWS instead.
 #[test]
 fn an_endpoint_without_encryption_or_host_is_refused_wherever_it_is_set() {
     let away = "http://192.0.2.1:4566";
@@ -91,12 +91,12 @@ fn an_endpoint_without_encryption_or_host_is_refused_wherever_it_is_set() {
         let (text, _) = in_a_bare_process(&[&region, settings].concat());
         assert!(text.contains(expected), "{settings:?}: {text}");
     };
-    let plain = "http://192.0.2.1 is not encrypted: use https://";
+    let plain = "http://192.0.2.1 is not encrypted; use https://";
     for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL_AUTO_SCALING"] {
         refused(&[(variable, away)], plain);
-        refused(&[(variable, "http://[bad")], "it is no URL such as https://");
+        refused(&[(variable, "http://[bad")], "not a URL; expected for example https://");
     }
-    // Where credentials may come from.
+    // Services that provide credentials.
     for variable in ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_SSO_OIDC"] {
         refused(&[(variable, away)], plain);
     }
@@ -104,7 +104,7 @@ fn an_endpoint_without_encryption_or_host_is_refused_wherever_it_is_set() {
     let profile = concat!(env!("CARGO_TARGET_TMPDIR"), "/endpoints.ini");
     for (content, expected) in [
         ("[default]\nendpoint_url = http://192.0.2.1", plain),
-        ("[default]\nendpoint_url = http://[bad", "it is no URL such as https://"),
+        ("[default]\nendpoint_url = http://[bad", "not a URL; expected for example https://"),
         ("[default]\nservices = s\n[services s]\nssm =\n  endpoint_url = http://192.0.2.1", plain),
     ] {
         std::fs::write(profile, content).unwrap();

@@ -1,4 +1,4 @@
-//! Clauses about retiring instances, and about publishing events.
+//! Clauses about retiring instances and publishing events.
 
 use serde_json::json;
 use steward::cloud::{ErrorKind, Message};
@@ -13,7 +13,7 @@ fn instance(id: &str) -> InstanceId {
     id.parse().unwrap()
 }
 
-/// Three that asked, one of which is gone, and one that did not.
+/// Three tagged instances, one of which is terminated, and one without the tag.
 async fn four<A: Account>() -> A {
     A::with(json!({
         "images": [{"image_id": "ami-00000001"}],
@@ -54,7 +54,7 @@ pub async fn instances_are_listed_by_tag<A: Account>() {
         },
     ];
     assert_eq!(found, expected);
-    // A key is no pattern.
+    // A tag key is not a pattern.
     assert_eq!(account.port().list_instances_tagged("image-steward:*").await.unwrap(), []);
     account.set(Switches::deny(&["ec2:DescribeInstances"])).await;
     let error = account.port().list_instances_tagged(TAG).await.unwrap_err();

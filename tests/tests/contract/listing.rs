@@ -1,4 +1,4 @@
-//! Clauses about what is listed and found.
+//! Clauses about listing and finding.
 
 use serde_json::{Value, json};
 use steward::cloud::{ErrorKind, SnapshotScope};
@@ -33,13 +33,13 @@ pub async fn an_image_is_listed_with_all_that_is_known_of_it<A: Account>() {
         platform: Some("Windows".into()),
         owner_alias: Some("aws-backup-vault".into()),
         tags: tags(&[("Empty", ""), ("Family", "golden")]),
-        // Each once, and without the devices that are no volumes.
+        // Each snapshot once, and without devices that are not volumes.
         snapshots: [snapshot("snap-00000002"), snapshot("snap-00000001")].into(),
         last_launched_at: Some("2026-02-03T04:05:06Z".parse().unwrap()),
         deprecation_time: Some("2027-01-01T00:00:00Z".parse().unwrap()),
         protected: true,
         public: false,
-        // A listing does not tell with which accounts an image is shared.
+        // A listing does not contain the launch permissions of an image.
         launch_permissions: None,
         launch_permissions_unread: None,
         source_instance: Some("i-00000001".parse().unwrap()),
@@ -50,7 +50,7 @@ pub async fn an_image_is_listed_with_all_that_is_known_of_it<A: Account>() {
     assert_eq!(found, Some(expected));
 }
 
-/// Tests compare worlds, and both kinds of account have to agree on what a fleet means.
+/// Tests compare inventories, so both kinds of account have to interpret a fleet in the same way.
 pub async fn the_world_is_the_fleet_with_everything_filled_in<A: Account>() {
     let fleet = json!({
         "account": "210987654321", "region": "eu-central-1",
@@ -166,7 +166,7 @@ pub async fn own_images_are_listed_in_every_state<A: Account>() {
     assert_eq!(found, expected);
 }
 
-/// An account with so many images, each with a snapshot of its own.
+/// An account with this many images, each with a snapshot.
 fn many(images: u32) -> Value {
     let images: Vec<Value> = (0..images)
         .map(
@@ -202,7 +202,7 @@ pub async fn every_page_is_listed<A: Account>() {
     snapshots.sort();
     snapshots.dedup();
     assert_eq!(snapshots.len(), 1050);
-    // More than a filter takes at once, and one that does not exist.
+    // More ids than a filter accepts, and one that does not exist.
     snapshots.push(snapshot("snap-ffffffff"));
     assert_eq!(account.port().find_snapshots(&snapshots).await.unwrap().len(), 1050);
     let mut images: Vec<_> = images.iter().map(|id| image(id)).collect();
@@ -246,7 +246,7 @@ pub async fn an_image_is_found_until_it_is_deregistered<A: Account>() {
     assert_eq!(state("ami-00000001").await, None);
 }
 
-/// One that is missing does not hide the others, and another account's is found only by itself.
+/// A missing image does not hide the others. An image of another account is found only by its id.
 pub async fn images_are_found_together<A: Account>() {
     let account = A::with(json!({
         "images": [
@@ -268,7 +268,7 @@ pub async fn images_are_found_together<A: Account>() {
     assert!(port.find_image(&image("ami-00000003")).await.unwrap().is_some());
 }
 
-/// Only by the whole name, in which nothing is a wildcard, and only those of the account.
+/// Only by the exact name without wildcards, and only images of the account.
 pub async fn images_are_found_by_name<A: Account>() {
     let account = A::with(json!({
         "images": [
@@ -319,7 +319,7 @@ pub async fn snapshots_are_listed_and_found<A: Account>() {
     };
     let listed = account.port().list_snapshots(&SnapshotScope::Own).await.unwrap();
     assert_eq!(listed, std::slice::from_ref(&expected));
-    // One that is missing does not hide the others, and another account's is not ours to find.
+    // A missing snapshot does not hide the others. A snapshot of another account is not found.
     let wanted = ["snap-0000000f", "snap-00000001", "snap-00000002"].map(snapshot);
     assert_eq!(account.port().find_snapshots(&wanted).await.unwrap(), [expected]);
     assert_eq!(account.port().find_snapshots(&[]).await.unwrap(), []);

@@ -1,13 +1,13 @@
-//! The contract of the port: what every implementation of it does.
+//! The contract of the port: the behavior of every implementation.
 //!
-//! Each clause is written once and runs twice, on the in-memory fake and on the real adapter
-//! over the stand-in. Whatever else is tested on the fake alone is true of AWS as far as these
-//! clauses reach, and as far as the stand-in tells the truth about AWS.
+//! Each clause is written once and runs twice: on the in-memory fake, and on the real adapter with
+//! the stand-in. So tests on the fake also hold for AWS, as far as the clauses cover the behavior
+//! and the stand-in matches AWS.
 //!
-//! `wire` and `connecting` hold what only the adapter has: how many calls it makes, what it
-//! repeats, what it takes for an answer, and how it finds credentials.
+//! `wire` and `connecting` test the adapter alone: its calls and retries, which responses it
+//! accepts, and how it finds credentials.
 //!
-//! Without the feature `wire` the clauses run on the fake alone, and nothing of the SDK is built.
+//! Without the feature `wire`, the clauses run only on the fake, and the SDK is not built.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
@@ -37,25 +37,25 @@ use steward_tests::switches::Switches;
 #[cfg(feature = "wire")]
 use {steward_aws::Aws, steward_tests::standin::Standin, tokio::sync::MutexGuard};
 
-/// All the ports at once.
+/// All ports together.
 trait AllPorts: Cloud + Instances + EventBus {}
 
 impl<T: Cloud + Instances + EventBus> AllPorts for T {}
 
-/// An account, and the ports to it.
+/// An account, and its ports.
 trait Account {
-    /// An account with this content, in which nothing goes wrong.
+    /// An account with this content and without faults.
     async fn with(fleet: Value) -> Self;
 
-    /// The implementation that is held to the contract.
+    /// The implementation under test.
     fn port(&self) -> &dyn AllPorts;
 
     async fn set(&self, switches: Switches);
 
-    /// What the account holds, past the port.
+    /// The content of the account, read without the port.
     async fn world(&self) -> Fleet;
 
-    /// The events that were published: type and detail.
+    /// The published events: type and detail.
     async fn events(&self) -> Vec<(String, Value)>;
 }
 
@@ -123,7 +123,7 @@ impl Account for OverTheWire {
     }
 }
 
-/// Makes two tests of every clause.
+/// Expands each clause to two tests.
 macro_rules! contract {
     ($($module:ident { $($clause:ident)+ })+) => {
         mod fake {
@@ -283,7 +283,7 @@ fn snapshot(id: &str) -> SnapshotId {
     id.parse().unwrap()
 }
 
-/// Images and snapshots by their ids.
+/// Images and snapshots by id.
 fn resources(ids: &[&str]) -> Vec<ResourceId> {
     let resource = |id: &&str| match id.starts_with("ami-") {
         true => ResourceId::Image(image(id)),
@@ -296,12 +296,12 @@ fn tags(pairs: &[(&str, &str)]) -> Tags {
     pairs.iter().copied().collect()
 }
 
-/// The world's images, by id.
+/// The images of the inventory by id.
 fn image_ids(world: &Fleet) -> Vec<&str> {
     world.images.iter().map(|image| image.image_id.as_str()).collect()
 }
 
-/// The world's snapshots, by id.
+/// The snapshots of the inventory by id.
 fn snapshot_ids(world: &Fleet) -> Vec<&str> {
     world.snapshots.iter().map(|snapshot| snapshot.snapshot_id.as_str()).collect()
 }

@@ -1,5 +1,4 @@
-//! Clauses about what the provider itself knows to refer to images, and which snapshots launch
-//! templates name.
+//! Clauses about references that the provider reports, and snapshots in launch templates.
 
 use std::num::NonZeroU32;
 
@@ -74,7 +73,7 @@ pub async fn the_provider_knows_what_refers_to_an_image<A: Account>() {
     let asked = ["ami-00000002", "ami-00000001", "ami-00000002", "ami-0000000f"];
     let found = find(&account, &asked, TWO).await.unwrap();
     assert_eq!(lines(&found), expected);
-    // That a version starts nothing is not known here.
+    // The response does not show that no source uses the version.
     assert!(found.iter().all(|held| !held.stale));
 }
 
@@ -102,7 +101,7 @@ pub async fn the_provider_looks_at_the_newest_versions<A: Account>() {
     }
 }
 
-/// So many images, each with an instance.
+/// This many images, each with an instance.
 fn running(count: usize) -> (Vec<String>, Value) {
     let ids: Vec<String> = (0..count).map(|n| format!("ami-{n:08x}")).collect();
     let instance =
@@ -118,7 +117,7 @@ pub async fn more_images_than_a_call_takes_are_asked_about<A: Account>() {
     let found = find(&account, &ids, TWO).await.unwrap();
     let found: Vec<&str> = found.iter().map(|held| held.image_id.as_str()).collect();
     assert_eq!(found, ids);
-    // Part of an answer is no answer.
+    // A partial response is an error.
     account.set(Switches::default().and_fail_about(FIND, "Strange", ids[24])).await;
     let error = find(&account, &ids, TWO).await.unwrap_err();
     assert_eq!((error.call, error.kind, error.code.as_str()), (FIND, ErrorKind::Other, "Strange"));
@@ -129,7 +128,7 @@ pub async fn more_images_than_a_call_takes_are_asked_about<A: Account>() {
     assert_eq!(find(&account, &[], TWO).await.unwrap(), []);
 }
 
-/// Whether EC2 fails the call for an image that is gone is not documented.
+/// It is not documented whether EC2 fails the call for an image that does not exist.
 pub async fn an_image_that_is_gone_hides_no_reference_to_another<A: Account>() {
     let (ids, content) = running(3);
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();

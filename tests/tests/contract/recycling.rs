@@ -1,4 +1,4 @@
-//! Clauses about the Recycle Bin: what goes in, what can be seen of it, and what comes out.
+//! Clauses about the Recycle Bin: moving resources to it, listing it, and restoring from it.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use steward_tests::switches::Switches;
 
 use crate::{Account, image, image_ids, resources, snapshot, snapshot_ids, tags};
 
-/// One image with two snapshots, and an account whose bin has the usual rules.
+/// An image with two snapshots, and an account with the default rules.
 pub(crate) fn one() -> Value {
     json!({
         "images": [{
@@ -33,7 +33,7 @@ async fn delete<A: Account>(account: &A, id: &str) -> SnapshotDeletion {
     account.port().delete_snapshot(&snapshot(id), FRESH).await.unwrap().unwrap()
 }
 
-/// What the world has in its bin.
+/// The contents of the bin.
 pub(crate) async fn binned<A: Account>(account: &A) -> Vec<String> {
     let world = account.world().await;
     let images = world.recycled_images.iter().map(|one| one.image.image_id.to_string());
@@ -41,7 +41,7 @@ pub(crate) async fn binned<A: Account>(account: &A) -> Vec<String> {
     images.chain(snapshots.map(|one| one.snapshot.snapshot_id.to_string())).collect()
 }
 
-/// For how long the bin keeps something.
+/// How long the bin keeps a resource.
 pub(crate) fn days(entered_at: Option<Timestamp>, leaves_at: Option<Timestamp>) -> SignedDuration {
     leaves_at.unwrap().duration_since(entered_at.unwrap())
 }
@@ -60,7 +60,7 @@ pub async fn a_deregistered_image_goes_into_the_bin<A: Account>() {
     assert_eq!((found.image_id, &*found.name), (image("ami-00000001"), "golden"));
     assert_eq!(days(found.entered_at, found.leaves_at), two_weeks());
     assert!(found.entered_at.unwrap() > "2026-11-01T00:00:00Z".parse().unwrap());
-    // For everything else it is gone, and its snapshots are there as before.
+    // For all other calls the image does not exist. Its snapshots still exist.
     assert_eq!(port.list_images().await.unwrap().images, []);
     assert_eq!(port.find_image(&image("ami-00000001")).await.unwrap(), None);
     let error = port.find_launch_permissions(&image("ami-00000001")).await.unwrap_err();
@@ -142,7 +142,7 @@ pub async fn an_image_comes_back_as_it_was<A: Account>() {
     assert_eq!(account.world().await, before);
     assert_eq!(port.find_image(&first).await.unwrap(), seen);
     assert_eq!(port.list_recycled_images().await.unwrap(), []);
-    // It uses its snapshots again, and can be deregistered again.
+    // The image uses its snapshots again, and can be deregistered again.
     assert_eq!(delete(&account, "snap-00000001").await, SnapshotDeletion::InUse);
     deregister(&account, "ami-00000001").await;
     assert_eq!(binned(&account).await, ["ami-00000001"]);
@@ -156,7 +156,7 @@ pub async fn an_image_comes_back_after_its_snapshots<A: Account>() {
     for missing in ["snap-00000001", "snap-00000002"] {
         let error = port.recover_image(&first).await.unwrap_err();
         assert_eq!(error.call, "ec2:RestoreImageFromRecycleBin");
-        // The image itself is there.
+        // The image itself is in the bin.
         assert_eq!(error.kind, ErrorKind::Other);
         assert!(error.message.contains(missing), "{error}");
         assert_eq!(image_ids(&account.world().await), Vec::<&str>::new());
@@ -166,7 +166,8 @@ pub async fn an_image_comes_back_after_its_snapshots<A: Account>() {
     assert_eq!(account.world().await, before);
 }
 
-/// A snapshot whose image is in the bin is nobody's, and may go for good before it.
+/// A snapshot whose image is in the bin is not in use, and may be deleted permanently before the
+/// image.
 pub async fn an_image_whose_snapshot_is_gone_stays_in_the_bin<A: Account>() {
     let mut content = one();
     content["retention_rules"] = json!([{"rule_id": "images", "resource": "images"}]);
@@ -181,7 +182,7 @@ pub async fn an_image_whose_snapshot_is_gone_stays_in_the_bin<A: Account>() {
 
 pub async fn what_is_not_in_the_bin_is_not_found_there<A: Account>() {
     let mut content = one();
-    // Gone for good: before there was a rule, or long ago.
+    // Deleted permanently: before a rule existed, or after the retention ended.
     content["retention_rules"] = json!([]);
     content["recycled_images"] = json!([{
         "image": {"image_id": "ami-00000002"},
@@ -211,7 +212,7 @@ pub async fn what_is_not_in_the_bin_is_not_found_there<A: Account>() {
     assert_eq!(error.kind, ErrorKind::NotFound);
 }
 
-/// An account with an image and a snapshot in its bin, for long.
+/// An account with an image and a snapshot in its bin, with a long retention.
 fn in_bin() -> Value {
     let times = json!({"entered_at": "2026-01-01T00:00:00Z", "leaves_at": "2099-01-01T00:00:00Z"});
     let mut content = json!({
@@ -237,7 +238,7 @@ pub async fn what_is_in_the_bin_keeps_its_tags_and_takes_new_ones<A: Account>() 
     let port = account.port();
     let error = port.find_launch_permissions(&image("ami-00000001")).await.unwrap_err();
     assert_eq!(error.code, "InvalidAMIID.Unavailable");
-    // What an image in the bin names does not come into being.
+    // Snapshots of an image in the bin are not created.
     assert_eq!(snapshot_ids(&account.world().await), Vec::<&str>::new());
     let all = resources(&["ami-00000001", "ami-00000002", "snap-00000001"]);
     port.set_tags(&all, &tags(&[("New", "2")])).await.unwrap();

@@ -1,4 +1,4 @@
-//! Clauses about what holds images in use.
+//! Clauses about references to images.
 
 use serde_json::{Value, json};
 use steward::cloud::{CloudError, ErrorKind, SourceAnswer};
@@ -52,7 +52,7 @@ pub(crate) async fn ask<A: Account>(account: &A) -> Vec<SourceAnswer> {
     answers
 }
 
-/// Which sources could not be read.
+/// The sources that could not be read.
 pub(crate) fn failed(answers: &[SourceAnswer]) -> Vec<Source> {
     answers.iter().filter(|answer| answer.found.is_err()).map(|answer| answer.source).collect()
 }
@@ -117,7 +117,7 @@ pub async fn launch_configurations_hold_their_images<A: Account>() {
     assert_eq!(said(&answers, Source::AutoScalingGroups), Vec::<String>::new());
 }
 
-/// A template with versions 1 to 5, of images 1 to 5; its default is 4.
+/// A template with versions 1 to 5, which have the images 1 to 5. Its default is 4.
 pub(crate) fn five_versions(id: &str) -> Value {
     let versions: Vec<Value> =
         (1..=5).map(|n| json!({"version": n, "image_id": format!("ami-0000000{n}")})).collect();
@@ -154,7 +154,7 @@ pub async fn groups_hold_the_images_of_the_versions_they_pin<A: Account>() {
     let template = |image: u8, version: &str| {
         format!("ami-0000000{image} launch_template {EC2}:launch-template/lt-00000001 {version}")
     };
-    // Version 3 is nobody's.
+    // Nothing refers to version 3.
     let expected = [
         template(1, "version 1"),
         template(2, "version 2"),
@@ -176,7 +176,7 @@ pub async fn what_a_group_pins_and_is_gone_holds_nothing<A: Account>() {
     }))
     .await;
     let answers = ask(&account).await;
-    // The version that is gone does not hide the one that is there.
+    // A missing version does not hide an existing one.
     let expected = [format!("ami-00000001 auto_scaling_group {GROUP}/version-there")];
     assert_eq!(said(&answers, Source::AutoScalingGroups), expected);
     assert_eq!(said(&answers, Source::LaunchTemplates).len(), 3);
@@ -232,7 +232,7 @@ pub async fn a_parameter_that_leads_nowhere_fails_the_templates<A: Account>() {
         assert_eq!(failed(&answers), [Source::LaunchTemplates]);
         let error = answer(&answers, Source::LaunchTemplates).as_ref().unwrap_err();
         assert_eq!((error.call, error.kind), ("ssm:GetParameter", kind));
-        // Whose parameter it is, is what a person looks for.
+        // The message names the owner of the parameter, which a person needs.
         for word in ["/golden", "lt-00000001 version 1"] {
             assert!(error.message.contains(word), "{error}");
         }
@@ -241,7 +241,7 @@ pub async fn a_parameter_that_leads_nowhere_fails_the_templates<A: Account>() {
     }
 }
 
-/// A launch template reads any parameter that the credentials may read.
+/// A launch template can refer to any parameter that the credentials may read.
 pub async fn a_parameter_that_may_not_be_read_is_named_with_its_template<A: Account>() {
     let account = A::with(json!({
         "launch_templates": [{"launch_template_id": "lt-00000001", "versions": [
@@ -281,7 +281,7 @@ pub async fn more_templates_than_a_page_are_read<A: Account>() {
     assert_eq!(said(&answers, Source::LaunchTemplates).len(), 440);
 }
 
-/// So many templates whose default and latest version are two.
+/// This many templates with different default and latest versions.
 fn two_versions_each(templates: u32) -> Value {
     let templates: Vec<Value> = (0..templates)
         .map(|n| {
@@ -346,7 +346,8 @@ pub async fn a_failing_page_fails_its_source<A: Account>() {
     }
 }
 
-/// Two templates whose images cannot be read, each in its way, and one whose image is written oddly.
+/// Two templates whose images cannot be resolved for different reasons, and one with an unusual
+/// image field.
 fn unreadable() -> Value {
     let template = |n: u32, image: &str| json!({"launch_template_id": format!("lt-0000000{n}"), "versions": [{"version": 1, "image_id": image}]});
     json!({
@@ -381,7 +382,7 @@ pub async fn an_image_that_cannot_be_read_is_unread_unless_its_template_is_ignor
     let ignored: Vec<_> = ignored.map(|one| (&*one.launch_template, &*one.image)).collect();
     let expected = [("lt-00000001", "to be filled in"), ("lt-00000002", "resolve:ssm:/gone")];
     assert_eq!(ignored, expected);
-    // What was not answered is not ignored.
+    // A failed call is not ignored.
     account.set(Switches::deny(&["ssm:GetParameter"])).await;
     assert_eq!(failed(&account.port().list_references(&scope).await), both);
 }

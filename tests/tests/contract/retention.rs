@@ -1,4 +1,4 @@
-//! Clauses about the rules of the Recycle Bin.
+//! Clauses about Recycle Bin rules.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ pub async fn the_bin_takes_what_a_rule_covers<A: Account>() {
         (json!([with(json!({"in_effect": true, "tags": {"Team": "red"}}))]), true),
         (json!([with(json!({"tags": {"Team": "blue"}}))]), false),
         (json!([with(json!({"tags": {"Other": "red"}}))]), false),
-        // Any one of its tags is enough, and so is any one that is excepted.
+        // One matching tag is enough, and so is one excluded tag.
         (json!([with(json!({"tags": {"Team": "red", "Other": "red"}}))]), true),
         (json!([with(json!({"tags": {}, "except": {"Team": "blue"}}))]), true),
         (json!([with(json!({"except": {"Team": "red", "Other": "red"}}))]), false),
@@ -93,7 +93,8 @@ pub async fn retention_rules_are_listed<A: Account>() {
         RetentionRule { in_effect: false, ..rule("keep-c", images, 1) },
     ];
     assert_eq!(rules(&account).await, expected);
-    // A rule that goes between the two calls is not there; one that cannot be read fails all.
+    // A rule that is deleted between the two calls is omitted. A rule that cannot be read fails the
+    // call.
     let switches = Switches::default();
     let gone = switches.and_fail_about("rbin:GetRule", "ResourceNotFoundException", "keep-b");
     account.set(gone).await;

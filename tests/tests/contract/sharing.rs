@@ -1,4 +1,4 @@
-//! Clauses about what images share: with other accounts, and their snapshots with each other.
+//! Clauses about sharing: images with other accounts, and snapshots between images.
 
 use serde_json::json;
 use steward::cloud::ErrorKind;
@@ -24,10 +24,10 @@ pub async fn launch_permissions_are_found<A: Account>() {
     assert_eq!(holders("ami-00000001").await, ["111122223333", "222233334444"]);
     assert_eq!(holders("ami-00000002").await, ["111122223333", "all"]);
     assert_eq!(holders("ami-00000003").await, Vec::<String>::new());
-    // A disabled image is shared with nobody, whatever a fleet says of it.
+    // A disabled image is not shared, even if the fleet file has permissions.
     assert_eq!(holders("ami-00000005").await, Vec::<String>::new());
     assert_eq!(found("ami-0000000f").await.unwrap_err().kind, ErrorKind::NotFound);
-    // Another account's image: no permission of ours is missing, and it is there.
+    // Another account's image: it exists, and no permission is missing.
     assert_eq!(found("ami-00000004").await.unwrap_err().kind, ErrorKind::Other);
 }
 
@@ -45,7 +45,7 @@ pub async fn only_public_sharing_is_in_the_listing<A: Account>() {
     assert_eq!(found[0].launch_permissions, None);
     assert!(found[1].public);
     assert_eq!(found[1].launch_permissions, None);
-    // A disabled image cannot be shared, and need not be asked about.
+    // A disabled image cannot be shared, so its permissions are not requested.
     assert_eq!(found[2].launch_permissions, Some([].into()));
 }
 

@@ -1,4 +1,4 @@
-//! Clauses about what keeps snapshots, and about finding things by their tags.
+//! Clauses about what protects snapshots, and about finding resources by tag.
 
 use serde_json::{Value, json};
 use steward::cloud::ErrorKind;
@@ -23,7 +23,7 @@ pub async fn locked_snapshots_are_listed_and_stay<A: Account>() {
     let mut found = port.list_locked_snapshots().await.unwrap();
     found.sort();
     assert_eq!(found, ["snap-00000001", "snap-00000003"].map(snapshot));
-    // Neither together with its image nor by itself.
+    // Neither together with its image nor alone.
     let first = image("ami-00000001");
     let done =
         port.deregister(&first, SnapshotFate::DeleteWithImage, FRESH).await.unwrap().unwrap();
@@ -77,7 +77,7 @@ pub async fn volume_permissions_are_found<A: Account>() {
     let error = found("snap-0000000f").await.unwrap_err();
     assert_eq!((error.call, error.kind), (action, ErrorKind::NotFound));
     assert_eq!(found("snap-00000004").await.unwrap_err().kind, ErrorKind::Other);
-    // No listing tells of them.
+    // No listing contains them.
     let own = steward::cloud::SnapshotScope::Own;
     let listed = account.port().list_snapshots(&own).await.unwrap();
     assert!(listed.iter().all(|one| one.shared_with.is_none() && one.locked.is_none()));
@@ -113,7 +113,7 @@ pub async fn what_carries_a_tag_is_listed<A: Account>() {
     for (value, expected) in [
         ("7", vec!["ami-00000001"]),
         ("77", vec!["ami-00000002"]),
-        // No wildcard.
+        // Not a wildcard.
         ("7*", vec!["snap-00000001"]),
         ("7?", vec![]),
         ("8", vec![]),

@@ -1,4 +1,4 @@
-//! Clauses about which versions of templates are read, and which of them nothing starts.
+//! Clauses about the template versions that are read, and about stale versions.
 
 use std::num::NonZeroU32;
 
@@ -14,14 +14,14 @@ async fn all<A: Account>(account: &A) -> Vec<SourceAnswer> {
     account.port().list_references(&scope(TemplateVersions::All)).await
 }
 
-/// The images of the source's references that are stale.
+/// The images of the source's stale references.
 fn stale(answers: &[SourceAnswer], source: Source) -> Vec<&str> {
     let found = answer(answers, source).as_ref().unwrap();
     found.iter().filter(|held| held.stale).map(|held| held.image_id.as_str()).collect()
 }
 
-/// An account with one template of five versions, the default the fourth, and a holder of each
-/// kind that names the versions given.
+/// An account with one template of five versions, the fourth being the default, and one launch
+/// source of each kind that refers to the given versions.
 fn named(group: &str, fleet: &str, spot_fleet: &str, environment: &str) -> Value {
     let version = |number: &str| json!({"launch_template_id": "lt-00000001", "version": number});
     json!({
@@ -91,10 +91,10 @@ pub async fn nothing_is_stale_where_a_starter_was_not_read<A: Account>() {
         assert_eq!(failed(&answers).len(), 1);
         assert_eq!(stale(&answers, Source::LaunchTemplates), Vec::<&str>::new(), "{action}");
     }
-    // A spot request names no template.
+    // A Spot request refers to no template.
     account.set(Switches::deny(&["ec2:DescribeSpotInstanceRequests"])).await;
     assert_eq!(stale(&all(&account).await, Source::LaunchTemplates), ["ami-00000003"]);
-    // What is left out does not count, neither as unread nor as naming anything.
+    // A source that is excluded counts neither as unread nor as referring to anything.
     account.set(Switches::deny(&["batch:DescribeComputeEnvironments"])).await;
     let scope = ReferenceScope {
         versions: TemplateVersions::All,
@@ -115,7 +115,7 @@ pub async fn launch_configurations_without_a_group_are_stale<A: Account>() {
     }))
     .await;
     assert_eq!(stale(&all(&account).await, Source::LaunchConfigurations), ["ami-00000002"]);
-    // Only groups use them.
+    // Only Auto Scaling groups use them.
     account.set(Switches::deny(&["ec2:DescribeFleets"])).await;
     assert_eq!(stale(&all(&account).await, Source::LaunchConfigurations), ["ami-00000002"]);
     account.set(Switches::deny(&["autoscaling:DescribeAutoScalingGroups"])).await;
@@ -145,7 +145,7 @@ pub async fn so_many_of_the_newest_versions_are_read<A: Account>() {
         (TemplateVersions::DefaultAndLatest, vec![1, 3, 9]),
         (newest(1), vec![1, 3, 9]),
         (newest(2), vec![1, 3, 8, 9]),
-        // The newest that there are, whatever their numbers.
+        // The newest existing versions, whatever their numbers are.
         (newest(3), vec![1, 3, 6, 8, 9]),
         (newest(5), vec![1, 2, 3, 6, 8, 9]),
         (newest(100), vec![1, 2, 3, 6, 8, 9]),

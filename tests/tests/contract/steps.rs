@@ -1,4 +1,4 @@
-//! Clauses about the steps before an image goes, and back again.
+//! Clauses about the steps before deregistration, and about undoing them.
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -17,7 +17,7 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// One of its own, one that is shared, and one of another account.
+/// One of the account, one that is shared, and one of another account.
 async fn three<A: Account>() -> A {
     A::with(json!({
         "images": [
@@ -48,7 +48,7 @@ pub async fn an_image_is_deprecated_to_the_minute<A: Account>() {
     assert_eq!(changed.deprecation_time, Some(at("2035-06-07T08:09:00Z")));
     assert_eq!((changed.state.as_str(), changed.tags.len()), ("available", 1));
     assert_eq!(the(&account, 2).await.deprecation_time, None);
-    // Later and sooner.
+    // Later and earlier.
     for time in ["2035-07-01T00:00:00Z", "2035-01-01T00:00:00Z"] {
         port.deprecate(&first, at(time)).await.unwrap();
         assert_eq!(deprecated().await, Some(at(time)));
@@ -97,7 +97,7 @@ pub async fn disabling_takes_the_launch_permissions_for_good<A: Account>() {
         assert_eq!(found().await.launch_permissions, None);
         assert_eq!(launchers().await, []);
     }
-    // Enabling what was never disabled takes nothing from it.
+    // Enabling an image that is not disabled does not remove its permissions.
     port.share(&second, &permissions(&["222233334444"])).await.unwrap();
     port.enable(&second).await.unwrap();
     assert_eq!(launchers().await, permissions(&["222233334444"]));
@@ -120,7 +120,7 @@ pub async fn sharing_adds_to_those_that_may_launch_already<A: Account>() {
     let found = port.find_launch_permissions(&first).await.unwrap();
     let all = permissions(&["111122223333", "222233334444", "all", ORGANIZATION, UNIT]);
     assert_eq!(found, all);
-    // What one image lost is given back as it was read.
+    // The permissions that an image lost are restored as they were read.
     let held = port.find_launch_permissions(&second).await.unwrap();
     port.disable(&second, FRESH).await.unwrap();
     port.enable(&second).await.unwrap();
@@ -138,7 +138,7 @@ pub async fn sharing_that_makes_no_sense_shares_nothing<A: Account>() {
         assert!(error.message.contains(word), "{error}");
     }
     assert_eq!(account.world().await, before);
-    // Neither such a word nor an empty list comes to a call.
+    // Neither an unknown word nor an empty list results in a call.
     account.set(Switches::deny(&["ec2:ModifyImageAttribute"])).await;
     port.share(&first, &[]).await.unwrap();
     let error = port.share(&first, &permissions(&["everybody"])).await.unwrap_err();
@@ -155,7 +155,7 @@ pub async fn a_disabled_image_cannot_be_shared<A: Account>() {
     assert_eq!(account.world().await, before);
 }
 
-/// Every step on one image, with its action.
+/// Each step on one image, with its action.
 async fn every_step<A: Account>(
     account: &A,
     id: &str,
@@ -188,7 +188,7 @@ pub async fn another_accounts_image_takes_no_steps<A: Account>() {
     let account = three::<A>().await;
     let before = account.world().await;
     for (action, done) in every_step(&account, "ami-00000003").await {
-        // What is available, or not deprecated, is as these two wanted it.
+        // An image that is available, or not deprecated, already has the wanted state.
         if !["ec2:EnableImage", "ec2:DisableImageDeprecation"].contains(&action) {
             let error = done.unwrap_err();
             assert_eq!((error.call, error.kind), (action, ErrorKind::Other));

@@ -1,4 +1,4 @@
-//! What only the adapter has: the calls it makes, what it repeats, and what it takes for an answer.
+//! Tests of the adapter alone: its calls, its retries, and the responses that it accepts.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -30,9 +30,9 @@ fn counts(expected: &[(&str, u32)]) -> BTreeMap<String, u32> {
     expected.iter().map(|(action, times)| ((*action).to_owned(), *times)).collect()
 }
 
-/// 1,050 images and snapshots, 1,050 instances, 120 templates of two versions, 101 groups of which
-/// two pin three versions of two templates, 101 launch configurations, and a parameter that two
-/// templates share.
+/// 1,050 images and snapshots, 1,050 instances, 120 templates with two versions, 101 Auto Scaling
+/// groups, of which two refer to three versions of two templates, 101 launch configurations, and a
+/// parameter that two templates use.
 fn big() -> Value {
     let of = |count: u32, one: &dyn Fn(u32) -> Value| (0..count).map(one).collect::<Vec<_>>();
     let pin = |template: u32, version: &str| json!({"launch_template_id": format!("lt-{template:08x}"), "version": version});
@@ -77,8 +77,8 @@ async fn an_inventory_costs_no_more_calls_than_there_are_pages() {
         ("DescribeFleets", 1),
         ("DescribeImages", 2),
         ("DescribeInstances", 2),
-        // 240 versions are two pages; then one call for each of the two templates of which
-        // groups pin another version, and one parameter.
+        // 240 versions need two pages, then one call for each of the two templates with other
+        // versions that Auto Scaling groups refer to, and one parameter.
         ("DescribeLaunchTemplateVersions", 4),
         ("DescribeSnapshots", 2),
         ("DescribeSpotFleetRequests", 1),
@@ -123,8 +123,8 @@ async fn throttling_that_does_not_end_is_named() {
     assert_eq!(calls(&account).await, counts(&[("DescribeImages", 4)]));
 }
 
-/// The answer got lost, and the repeated call finds the image gone: that is done, and what
-/// became of the snapshots is not known.
+/// The response is lost, and the retry does not find the image. That counts as done, and the state
+/// of the snapshots is unknown.
 #[tokio::test]
 async fn a_lost_answer_is_done_and_claims_no_snapshots() {
     let fleet = json!({"images": [{"image_id": "ami-00000001", "snapshots": ["snap-00000001"]}]});
@@ -158,7 +158,7 @@ async fn the_parts_of_a_policy_are_read_in_order_by_one_call() {
     assert_eq!(account.aws.policy_parameters(&names).await.unwrap(), names);
     let asked = json!({"Names": names, "WithDecryption": false});
     assert_eq!(account.standin.parameters_of("ssm:GetParameters").await, [asked]);
-    // Written again by somebody, and not yet all of them: whoever reads them compares the digest.
+    // Somebody has rewritten only some of the parts. Readers compare the digest.
     let again = parameter("/policy/3", "String", "changed");
     account.standin.patch(&json!({"ssm_parameters": [again]})).await;
     let mut expected = names.clone();
@@ -175,7 +175,7 @@ async fn parameters_that_cannot_be_read_are_named() {
     let error = account.aws.policy_parameters(&parts(1..=3)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound);
     let missing =
-        "parameters /policy/1, /policy/3 do not exist in this account and Region: create them";
+        "parameters /policy/1, /policy/3 do not exist in this account and Region; create them";
     assert_eq!(error.message, missing);
     account.set(Switches::deny(&["ssm:GetParameters"])).await;
     let error = account.aws.policy_parameters(&parts(1..=3)).await.unwrap_err();
@@ -196,23 +196,25 @@ async fn no_parameter_is_decrypted() {
     }))
     .await;
     let error = account.aws.policy_parameters(&parts([1])).await.unwrap_err();
-    let expected = "parameter /policy/1 is of type SecureString, which is not read as a policy: make it a String";
+    let expected =
+        "parameter /policy/1 is of type SecureString; a policy is read only from type String";
     assert_eq!(error.message, expected);
     let message = async || {
         let answers = account.aws.list_references(&SCOPE).await;
         let found = answers.into_iter().find(|one| one.source == Source::LaunchTemplates);
         found.unwrap().found.unwrap_err().message
     };
-    let expected = "parameter /golden is of type SecureString, which is not read for image ids: make it a String \
-                    (named by launch template lt-00000001 version 1 ($Default, $Latest)); to ignore it, set \
-                    safety.ignore_templates = [\"lt-00000001\"]";
+    let expected = "launch template lt-00000001 version 1 ($Default, $Latest): parameter /golden is of type \
+                    SecureString; image ids are read only from type String or StringList; to ignore the \
+                    template, set safety.ignore_templates = [\"lt-00000001\"]";
     assert_eq!(message().await, expected);
     let asked = account.standin.parameters_of("ssm:GetParameter").await;
     assert_eq!(asked, [json!({"Name": "/golden", "WithDecryption": false})]);
     account.set(Switches::deny(&["ssm:GetParameter"])).await;
     let denied = message().await;
-    let end = "grant ssm:GetParameter on it (named by launch template lt-00000001 version 1 ($Default, $Latest))";
-    assert!(denied.starts_with("parameter /golden: ") && denied.ends_with(end), "{denied}");
+    let start = "launch template lt-00000001 version 1 ($Default, $Latest): parameter /golden: ";
+    let end = "; grant ssm:GetParameter on the parameter";
+    assert!(denied.starts_with(start) && denied.ends_with(end), "{denied}");
 }
 
 #[tokio::test]
@@ -225,7 +227,7 @@ async fn groups_that_cannot_be_read_do_not_cost_the_templates() {
     assert_eq!(failed, [Source::AutoScalingGroups]);
 }
 
-/// A server that tells whose account it is, and answers everything else with `body`.
+/// A server that returns its account, and responds to all other requests with `body`.
 fn answering_only(body: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -261,8 +263,8 @@ fn answer_once(mut stream: TcpStream, body: &str) {
     write!(stream, "{head}\r\n\r\n{body}").unwrap();
 }
 
-/// A listing cut short, or a page of something else in between, must not pass for an account
-/// with little or nothing in it.
+/// A truncated listing, or a page of something else, must not be accepted as an account with few or
+/// no resources.
 #[tokio::test]
 async fn what_is_no_answer_is_an_error() {
     for body in [

@@ -1,4 +1,4 @@
-//! Notices: nothing is done about an image or an orphan before the bus accepted them.
+//! Notices: a step on an image or an orphan is applied only after the bus accepted its notice.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::*;
 
 const MARK: &str = "image-steward:expired-at";
 
-/// `count` images of one family, and then one that is in use; all but that one are expired.
+/// `count` images of one family, and one that is in use. All but the last are expired.
 fn family(count: usize) -> Fake {
     let image = |n: usize| {
         let day = 1 + n;
@@ -36,14 +36,14 @@ fn pruned(report: &JobReport) -> &Pruned {
     pruned
 }
 
-/// The images that have the tag `expired-at`.
+/// The images with the tag `expired-at`.
 fn marked(fake: &Fake) -> Vec<String> {
     let world = fake.world();
     let images = world.images.iter().filter(|one| one.tags.has(MARK));
     images.map(|one| one.image_id.to_string()).collect()
 }
 
-/// The images of which the bus accepted an `Image Expired`, in order.
+/// The images for which the bus accepted an `Image Expired`, in order.
 fn announced(fake: &Fake) -> Vec<String> {
     let messages = fake.messages();
     let expired = messages.iter().filter(|one| one.detail_type == "Image Expired");
@@ -68,7 +68,7 @@ fn come_before_the_first_tag_and_once() {
     let after = ["Sweep Completed", "Image Deprecated", "Image Deprecated"];
     assert_eq!(types, [&["Image Expired"; 2], &after[..]].concat());
     assert_eq!(report.counts.unwrap().events_lost, 0);
-    // The next run has no other.
+    // The next run sends no other notice.
     prune(&fake);
     assert_eq!(announced(&fake).len(), 2);
 }
@@ -77,7 +77,7 @@ fn come_before_the_first_tag_and_once() {
 fn that_were_not_accepted_hold_back_their_images_and_no_others() {
     let fake = family(2);
     fake.set(Switches { reject_events: 4, ..Switches::default() });
-    // Rejected: both at first, both again; then the first is accepted.
+    // First, both are rejected; then both again; then the first is accepted.
     let report = prune(&fake);
     assert_eq!(announced(&fake).len(), 2, "accepted in the third round");
     assert_eq!(report.counts.as_ref().unwrap().events_lost, 0);
@@ -100,7 +100,7 @@ fn that_were_not_accepted_hold_back_their_images_and_no_others() {
         world.images.iter().filter(|one| one.deprecation_time.is_some()).count()
     };
     assert_eq!(deprecated(&fake), 2);
-    // The next run announces it, and takes the step.
+    // The next run announces it, and applies the step.
     prune(&fake);
     assert_eq!(announced(&fake).last().map(String::as_str), Some("ami-00000002"));
     assert_eq!((marked(&fake).len(), deprecated(&fake)), (3, 3));
@@ -119,7 +119,7 @@ fn hold_back_everything_while_the_bus_denies_or_does_not_answer() {
         assert!(fake.world().images == before.images, "an image was changed");
         assert_eq!(fake.messages(), []);
         let counts = report.counts.unwrap();
-        // All notices, and what the sweep itself has to say.
+        // All notices, and the events of the sweep itself.
         assert_eq!((counts.events_lost, counts.failed, counts.images_expired), (31, 0, 0));
         assert_eq!(report.failure, None);
     }
@@ -150,7 +150,7 @@ fn of_an_image_whose_step_fails_are_repeated() {
 #[test]
 fn take_no_time_that_the_steps_need() {
     let fake = family(2);
-    // Once the plan is made, enough for a step or for publishing, but not for both.
+    // After planning, there is enough time for a step or for publishing, but not for both.
     let late = || {
         let calls = fake.calls();
         let read = calls.iter().filter(|one| matches!(one, Call::FindLaunchPermissions(_)));
@@ -175,13 +175,13 @@ fn cost_one_call_for_ten() {
     };
     let announced = marked(&fake).len();
     assert_eq!(announced, 27);
-    // A notice and a deprecation of each, and the sweep's own.
+    // A notice and a deprecation for each image, and the event of the sweep.
     assert_eq!(puts(), [10, 10, 7, 10, 10, 8]);
 }
 
 #[test]
 fn come_before_the_first_step_whatever_the_tags_say() {
-    // Its owner may have deprecated it long ago: that is no step.
+    // Its owner may have deprecated it long ago, so this is not a step.
     for deprecated_at in [None, Some("2026-08-15T00:00:00Z".parse().unwrap())] {
         let forged = || {
             let fake = family(1);
@@ -235,7 +235,7 @@ fn reaped(report: &JobReport) -> &Reaped {
     reaped
 }
 
-/// The snapshots that have the tag `delete-after`.
+/// The snapshots with the tag `delete-after`.
 fn waiting(fake: &Fake) -> Vec<String> {
     let world = fake.world();
     let tagged = world.snapshots.iter().filter(|one| one.tags.has("image-steward:delete-after"));

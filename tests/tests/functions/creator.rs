@@ -1,4 +1,4 @@
-//! Who made an image.
+//! Recording who created an image.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn new_image() -> Value {
     })
 }
 
-/// Who made it, by the tags of the image and of its snapshots.
+/// The creator, from the tags of the image and of its snapshots.
 fn creators(fake: &Fake) -> Vec<Option<String>> {
     let world = fake.world();
     let images = world.images.iter().map(|one| &one.tags);
@@ -139,10 +139,10 @@ fn needs_a_call_that_made_an_image_of_ours() {
     for (event, why) in [
         (made("ami-00000001", "CreateImage"), "belongs to another account"),
         (old, "no longer exists"),
-        (made("ami-00000001", "RunInstances"), "the call RunInstances"),
+        (made("ami-00000001", "RunInstances"), "call RunInstances in CloudTrail"),
         (made("i-1", "CreateImage"), "detail.responseElements.imageId"),
-        (failed, "failed: Client.UnauthorizedOperation"),
-        (elsewhere, "about the Region \"us-east-1\""),
+        (failed, "failed call CreateImage: Client.UnauthorizedOperation"),
+        (elsewhere, "from the Region \"us-east-1\""),
     ] {
         let report = run(&fake, FunctionKind::TagImage, &event);
         let Answer::Ignored { reason: found } = &report.answer else { panic!("{report:?}") };
@@ -162,12 +162,12 @@ fn is_not_written_when_nobody_is_named_and_the_image_is_tagged_all_the_same() {
             run(&fake, FunctionKind::TagImage, &event);
             assert_eq!(creators(&fake), [None, None, None], "{identity}");
             assert!(fake.world().images[0].tags.has("ManagedBy"), "{identity}");
-            // Its own event changes nothing more.
+            // The image's own event changes nothing else.
             let after = fake.world();
             run(&fake, FunctionKind::TagImage, &image_event("ami-00000001", "available"));
             assert_eq!(fake.world(), after);
 
-            // Too early to be tagged: that is for the event that the image is available.
+            // Too early for tagging. The event that the image is available does that.
             fake.change(|fleet| *fleet = serde_json::from_value(new_image()).unwrap());
             fake.change(|fleet| fleet.images[0].state = "pending".into());
             let report = run(&fake, FunctionKind::TagImage, &event);

@@ -1,5 +1,5 @@
-//! The functions' work from event to answer, on the fake: who made an image, instances that
-//! are retired, and what is published of it all.
+//! The functions from event to response, on the fake: who created an image, retiring instances, and
+//! published events.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -44,7 +44,7 @@ fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
 }
 
-/// The same with a bus, to which the run's own events go too, as a function does it.
+/// Runs it with a bus, to which the run's own events are published too, as in a function.
 fn run_with_bus(
     fake: &Fake,
     mode: Mode,

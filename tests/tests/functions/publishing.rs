@@ -1,4 +1,4 @@
-//! The events that are published.
+//! Published events.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use steward::events::{EventHeader, ImageTagged};
 
 use super::*;
 
-/// Two expired images of one family, one of them marked long ago, and an instance.
+/// Two expired images of one family, one of which expired long ago, and an instance.
 fn family() -> Fake {
     fake(json!({
         "images": [
@@ -85,7 +85,7 @@ fn says_what_has_no_effect() {
     assert_eq!((first.note.as_str(), first.warning), ("rule_matches_nothing", true));
     let said = "rule payments: no image matches; 1 image has the tag `Team`, but none has `team`";
     assert_eq!(first.text, said);
-    // A run without any has no such field.
+    // A run without snapshots has no such field.
     let report = run_under(&fake, POLICY, Mode::Plan, FunctionKind::PruneImages, &schedule());
     let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
     let completed = report.events.last().unwrap().message(&target).unwrap();
@@ -157,7 +157,7 @@ fn names_what_each_message_is_about() {
     );
 }
 
-/// Names and tags are other people's texts, and there may be much of them.
+/// Names and tags are written by others, and may be long.
 #[test]
 fn is_within_the_limits_of_a_bus_and_shows_every_character() {
     let header = EventHeader { version: 1, account: "1".into(), region: "r".into(), omitted: 0 };

@@ -1,10 +1,10 @@
-//! Instances that are tagged to be retired.
+//! Retiring tagged instances.
 
 use super::*;
 
 const TAG: &str = "image-steward:retire-when-imaged";
 
-/// An instance that waits for `asked`, and the image that was made of it.
+/// An instance with the tag value `asked`, and the image that was created from it.
 fn imaged(asked: &str) -> Fake {
     fake(json!({
         "images": [{
@@ -42,7 +42,7 @@ fn stops_the_instance_that_asked_for_it() {
         assert!(matches!(report.events.last(), Some(Event::InstanceRetired(one))
             if one.instance_id == "i-00000001" && one.action == "stop"));
         assert_eq!(report.counts.unwrap().instances_retired, 1);
-        // Once more, nothing happens: it is stopped.
+        // A second run does nothing, because the instance is stopped.
         fake.forget_calls();
         let report = run(&fake, FunctionKind::RetireInstance, &schedule());
         assert_eq!((kept(&report), fake.calls().len()), (vec![], 2), "two listings");
@@ -127,7 +127,7 @@ fn leaves_an_instance_that_is_protected_or_in_a_group() {
 
 #[test]
 fn leaves_an_instance_that_asked_for_another_image() {
-    // The image was enabled again, long after: the instance never asked for this one.
+    // The image was enabled again long after. The instance did not request retiring for this image.
     for asked in ["ami-00000009", "", "yes", "web"] {
         let fake = imaged(asked);
         let report =
@@ -145,7 +145,7 @@ fn leaves_an_instance_that_asked_for_another_image() {
 
 type InstanceChange = fn(&mut steward_tests::fleet::Fleet);
 
-/// What happens between the listing and the step.
+/// A change between the listing and the step.
 #[test]
 fn looks_again_right_before_the_step() {
     let changes: [(InstanceChange, &str); 7] = [
@@ -210,7 +210,7 @@ fn says_that_a_sweep_succeeded_in_part() {
     assert_eq!(report.failure, None, "the next sweep completes it");
 }
 
-/// Nothing may come after an event for a long time.
+/// After the event, no other may arrive for a long time.
 #[test]
 fn an_event_that_succeeded_in_part_is_retried() {
     let fake = imaged("web-2");

@@ -1,4 +1,4 @@
-//! Tagging new images: those whose event came too early, and those whose event was lost.
+//! Tagging new images: images whose event came too early, and images whose event was lost.
 
 use jiff::SignedDuration;
 use steward::apply::{Status, StepKind};
@@ -9,7 +9,7 @@ use steward_tests::switches::Switches;
 
 use super::*;
 
-/// An `available` event of that time.
+/// An `available` event from that time.
 fn available(time: Option<&str>) -> Value {
     let mut event = image_event("ami-00000001", "available");
     match time {
@@ -56,7 +56,7 @@ fn the_retried_event_tags_the_image() {
     assert!(fake.world().snapshots[0].tags.has("image-steward:image"));
 }
 
-/// What was not tagged would stay so until a sweep, which need not come.
+/// Otherwise it would remain untagged until a sweep, which may not run.
 #[test]
 fn an_event_that_succeeded_in_part_is_retried_and_writes_the_rest() {
     let fake = fake(new_image());
@@ -123,12 +123,12 @@ fn an_instance_that_waits_for_an_image_that_does_not_show_yet_is_not_forgotten()
     let (young, old) = ("2026-11-22T11:50:00Z", "2026-11-22T11:40:00Z");
     assert_eq!(answer(young, |_| {}).unwrap_err(), not_yet);
     answer(old, |_| {}).unwrap();
-    // Nobody waits: nothing to be retried.
+    // Nothing waits for it, so a retry is not needed.
     answer(young, |fleet| fleet.instances.clear()).unwrap();
     answer(young, |fleet| fleet.instances[0].state = "stopped".into()).unwrap();
 }
 
-/// `count` images of the last days, the oldest first, each with a snapshot; the event of each was lost.
+/// `count` images of the last days, oldest first, each with a snapshot. The event of each was lost.
 fn unannounced(count: usize) -> Fake {
     let image = |n: usize| {
         json!({
@@ -207,7 +207,7 @@ fn a_sweep_tags_what_no_event_announced_and_reports_it() {
     assert_eq!(pruned(&report).tagged.len(), 4);
 }
 
-/// Equal sets are one call; the instance is read once, the snapshots together.
+/// Equal tag sets share a call. The instance is read once, and the snapshots together.
 #[test]
 fn a_sweep_takes_few_calls_to_tag_and_none_when_nothing_is_lacking() {
     let fake = unannounced(3);
@@ -256,7 +256,7 @@ fn a_sweep_tags_the_oldest_first_and_leaves_the_rest_to_the_next() {
     };
     let report = swept(&fake);
     assert!(sets() <= MAX_TAG_SETS, "{} calls", sets());
-    // All images share one set of tags, and each snapshot has one of its own.
+    // All images share one tag set. Each snapshot has its own.
     let left = 250 - (MAX_TAG_SETS - 1);
     let counts = report.counts.as_ref().unwrap();
     assert_eq!((counts.images_tagged, counts.images_deferred), (250 - left, left));
@@ -283,7 +283,7 @@ fn a_sweep_leaves_images_that_are_old_or_not_ours_or_not_complete() {
         swept(&fake);
         assert_eq!(untagged(&fake).len(), 2, "{:?}", fake.world().images);
     }
-    // One that was disabled since its event was lost is tagged.
+    // An image that was disabled after its event was lost is tagged.
     let fake = unannounced(1);
     fake.change(|fleet| fleet.images[0].state = "disabled".into());
     swept(&fake);
@@ -312,7 +312,7 @@ fn an_image_that_another_service_manages_gets_provenance_only_from_event_and_swe
     }
 }
 
-/// The listing of a sweep may be minutes old when it comes to tagging.
+/// The listing of a sweep may be minutes old when tagging begins.
 #[test]
 fn a_value_that_was_written_since_the_listing_stays() {
     let fake = unannounced(1);
@@ -321,7 +321,7 @@ fn a_value_that_was_written_since_the_listing_stays() {
     swept(&fake);
     assert_eq!(fake.world().images[0].tags.get("Team"), Some("theirs"));
     assert!(fake.world().images[0].tags.has("ManagedBy"));
-    // Gone since the listing: nothing to be tagged, and nothing failed.
+    // Deleted after the listing: not tagged, and no failure.
     let fake = unannounced(2);
     fake.freeze_listings();
     fake.change(|fleet| drop(fleet.images.remove(0)));
@@ -330,7 +330,7 @@ fn a_value_that_was_written_since_the_listing_stays() {
     assert!(has_all_tags(&fake.world().images[0].tags));
 }
 
-/// A rule that looks at the tags sees them in the next sweep, not in this one.
+/// A rule that depends on these tags sees them in the next sweep, not in this one.
 #[test]
 fn tagging_does_not_change_what_the_same_sweep_plans() {
     let policy = KEEPING.replace(
@@ -345,14 +345,14 @@ fn tagging_does_not_change_what_the_same_sweep_plans() {
     };
     assert_eq!(sweep(), (3, 3));
     assert_eq!(untagged(&fake), [] as [&str; 0]);
-    // Of the three, one is the newest, one is in use.
+    // Of the three, one is the newest and one is in use.
     assert_eq!(sweep(), (2, 3));
 }
 
 #[test]
 fn removal_comes_first_when_time_is_short() {
     let fake = unannounced(3);
-    // Enough for the plan and its steps; over once an image was tagged as expired.
+    // Enough time for the plan and its steps, which ends after an image is tagged as expired.
     let deadline = || {
         let expired = fake.changing_calls().iter().any(|call| match call {
             Call::SetTags(_, tags) => tags.has("image-steward:expired-at"),
@@ -391,7 +391,7 @@ fn what_could_not_be_tagged_is_reported_and_fails_no_sweep() {
         swept(&fake);
         assert_eq!(untagged(&fake), [] as [&str; 0]);
     }
-    // Where all is denied, few calls find that out.
+    // If all are denied, a few calls find that out.
     let fake = unannounced(150);
     fake.set(Switches::deny(&["ec2:CreateTags"]));
     let report = swept(&fake);

@@ -1,17 +1,17 @@
-//! Changing JSON, value by value.
+//! Mutating JSON, value by value.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-/// A step down into a document.
+/// A step from a value to a nested one.
 #[derive(Clone, PartialEq, Eq)]
 enum JsonStep {
     Key(String),
     Position(usize),
 }
 
-/// What is done to the value at a place.
+/// The change to a value.
 #[derive(Clone, Copy)]
 enum JsonChange {
     LeftOut,
@@ -48,14 +48,14 @@ fn places(value: &Value, path: &mut Vec<JsonStep>, found: &mut Vec<Vec<JsonStep>
     }
 }
 
-/// The paths of all values; list items without their numbers.
+/// The paths of all values. List items have no index.
 pub fn paths(text: &str) -> BTreeSet<String> {
     let mut found = Vec::new();
     places(&serde_json::from_str(text).unwrap(), &mut Vec::new(), &mut found);
     found.iter().map(|path| named(path)).collect()
 }
 
-/// A value of the same kind with nothing in it.
+/// An empty value of the same type.
 fn empty(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -67,7 +67,7 @@ fn empty(value: &Value) -> &'static str {
     }
 }
 
-/// `value`, which is at `here`, as text, with `change` made at `place`.
+/// `value` at the path `here` as text, with `change` applied at `place`.
 fn written(
     value: &Value,
     here: &mut Vec<JsonStep>,
@@ -113,8 +113,8 @@ fn written(
     }
 }
 
-/// The changed texts, each with what was done. `optional` says whether the value at a path may be
-/// absent in truth.
+/// The mutated texts, each with its change. `optional` returns whether the value at a path may be
+/// absent in a valid response.
 pub fn mutations(text: &str, optional: impl Fn(&str) -> bool) -> Vec<(String, String)> {
     let document: Value = serde_json::from_str(text).unwrap();
     let mut all = Vec::new();
@@ -124,7 +124,7 @@ pub fn mutations(text: &str, optional: impl Fn(&str) -> bool) -> Vec<(String, St
         let optional = optional(&named(place));
         let is_key = matches!(place.last(), Some(JsonStep::Key(_)));
         for (what, change, tried) in [
-            // An item that is not there is not known ever to have been there.
+            // A missing item cannot be noticed.
             ("left out", JsonChange::LeftOut, is_key && !optional),
             ("renamed", JsonChange::Renamed, is_key && !optional),
             ("null", JsonChange::Null, !optional),

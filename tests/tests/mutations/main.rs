@@ -1,11 +1,10 @@
-//! Responses that were changed on their way: every element of every response that the adapter
-//! reads is left out, renamed, repeated, given another shape, commented out or put elsewhere, and
-//! every response is cut. Each reading must then find all that it finds in the true responses, or
-//! fail. Which elements are not left out, because no reader can tell that from the truth, is listed
-//! in `optional.toml`.
+//! Mutated responses. Every element of every response that the adapter reads is removed, renamed,
+//! repeated, moved, commented out or given another shape, and every response is truncated. Each
+//! reading must then return everything that it returns for the original responses, or fail.
+//! `optional.toml` lists the elements that are not removed, because no reader could notice that.
 
 #![cfg(feature = "wire")]
-#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod json;
 mod readings;
@@ -21,22 +20,22 @@ use steward_tests::standin::{Standin, options};
 use self::readings::{Finding, PortReading, READINGS};
 use self::relay::Relay;
 
-/// Fewer would mean that a part of the responses is not tried.
+/// Fewer would mean that some responses are not tested.
 const AT_LEAST: usize = 5_000;
-/// Relays that try mutations side by side.
+/// Relays that test mutations in parallel.
 const WORKERS: usize = 2;
 
-/// A response that was changed.
+/// A mutated response.
 struct Mutation {
-    /// The request whose response is changed.
+    /// The request whose response is mutated.
     request: String,
-    /// What was done to it.
+    /// The change.
     what: String,
     body: String,
 }
 
-/// The elements that may be absent in truth, by the call whose response holds them, and by why that
-/// is so. They are not left out, renamed or emptied.
+/// The elements that may be absent in a valid response, by the call and by the reason. They are not
+/// removed, renamed or emptied.
 #[derive(Deserialize)]
 struct Optional(BTreeMap<String, BTreeMap<String, Vec<String>>>);
 
@@ -45,22 +44,22 @@ impl Optional {
         toml::from_str(include_str!("optional.toml")).unwrap()
     }
 
-    /// Whether the element at `path` (names joined by `/`, list items without a number) may be
-    /// absent in truth.
+    /// Whether the element at `path` may be absent in a valid response. `path` has names joined by
+    /// `/`, without list indexes.
     fn has(&self, call: &str, path: &str) -> bool {
         let of = |call: &str| self.0.get(call).into_iter().flat_map(|reasons| reasons.values());
         of(call).flatten().any(|one| path == one)
     }
 }
 
-/// What a reading finds in the true responses, and which requests it makes.
+/// The result of a reading for the original responses, and the requests that it makes.
 struct Baseline {
     reading: &'static PortReading,
     finding: Finding,
     requests: BTreeSet<String>,
 }
 
-/// Runs `work`, which calls over the network, on this thread to its end.
+/// Blocks this thread until `work`, which uses the network, is complete.
 fn run<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
@@ -81,7 +80,7 @@ async fn baselines(relay: &Relay) -> Vec<Baseline> {
     found
 }
 
-/// A relay that knows the responses to every reading, and what they are.
+/// A relay with the responses to all readings, and the results of the readings.
 fn recorded(standin: &Standin) -> (Relay, Vec<Baseline>) {
     let relay = Relay::start(standin.address());
     let baselines = run(async {
@@ -111,7 +110,7 @@ fn mutations(relay: &Relay) -> Vec<Mutation> {
     found
 }
 
-/// Tries the mutations, and returns what a reading misread.
+/// Tests the mutations, and returns the wrong results.
 async fn misread(relay: &Relay, baselines: &[Baseline], mutations: &[&Mutation]) -> Vec<String> {
     let mut found = Vec::new();
     let aws = connected(relay).await;
@@ -129,7 +128,7 @@ async fn misread(relay: &Relay, baselines: &[Baseline], mutations: &[&Mutation])
     found
 }
 
-/// Tries one of every `one_in` mutations.
+/// Tests one of every `one_in` mutations.
 fn assert_that_nothing_is_hidden(one_in: usize) {
     let standin = Standin::start();
     let (relay, baselines) = recorded(&standin);
@@ -163,7 +162,7 @@ fn no_change_of_a_response_hides_anything() {
     assert_that_nothing_is_hidden(1);
 }
 
-/// The list must not outlive the elements.
+/// The list must not contain elements that no longer exist.
 #[test]
 fn every_optional_element_is_in_a_response() {
     let standin = Standin::start();

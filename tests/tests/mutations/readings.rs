@@ -1,4 +1,5 @@
-//! What the adapter reads, and what of it keeps images, snapshots and instances.
+//! The readings of the adapter, and the parts of their results that protect images, snapshots and
+//! instances.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -16,17 +17,17 @@ use steward::model::{
 use steward_aws::Aws;
 use steward_tests::fleet::Fleet;
 
-/// What a reading found.
+/// The result of a reading.
 #[derive(Debug, Default)]
 pub struct Finding {
-    /// What keeps something: it must not be lost.
+    /// Protects something, so it must not be lost.
     keeps: BTreeSet<String>,
-    /// What lets something go: nothing must be added.
+    /// Allows a removal, so nothing must be added.
     frees: BTreeSet<String>,
 }
 
 impl Finding {
-    /// What `other` must not lack, and what it must not have, and lacks or has.
+    /// What `other` lacks but must have, and what it has but must not have.
     pub fn lost_in(&self, other: &Self) -> Vec<String> {
         let lost = self.keeps.difference(&other.keeps).map(|one| format!("lost {one}"));
         lost.chain(other.frees.difference(&self.frees).map(|one| format!("made up {one}")))
@@ -40,7 +41,7 @@ impl Finding {
 
 type Finds<'a> = Pin<Box<dyn Future<Output = Result<Finding, CloudError>> + Send + 'a>>;
 
-/// One way to read.
+/// One reading.
 pub struct PortReading {
     pub name: &'static str,
     pub read: fn(&Aws) -> Finds<'_>,
@@ -58,7 +59,7 @@ pub const READINGS: &[PortReading] = &[
         read: |aws| {
             Box::pin(async {
                 let names = ["/policy/1", "/policy/2"].map(str::to_owned);
-                // Nothing else: a policy is read whole and in order, or not at all.
+                // A policy is read completely and in order, or not at all.
                 let found = aws.policy_parameters(&names).await?.join("\n");
                 Ok(Finding { keeps: [found.clone()].into(), frees: [found].into() })
             })
@@ -186,7 +187,7 @@ pub const READINGS: &[PortReading] = &[
         read: |aws| {
             Box::pin(async {
                 let found = aws.list_retention_rules().await?;
-                // A longer time, and fewer resources covered, let less go.
+                // A longer retention and fewer covered resources allow fewer removals.
                 let frees = found.iter().filter(|rule| rule.in_effect);
                 let frees = frees.map(|rule| {
                     let except: Vec<_> = rule.except.iter().map(|(key, _)| key).collect();
@@ -266,14 +267,15 @@ async fn references_in(aws: &Aws, versions: TemplateVersions) -> Result<Finding,
     Ok(found)
 }
 
-/// What of an image lets it go is that nothing known about it keeps it.
+/// An image may be removed if nothing known about it protects it.
 fn images(all: Vec<Image>) -> Finding {
     let mut found = Finding::default();
     for image in all {
         let id = &image.image_id;
         found.keeps.extend(image.snapshots.iter().map(|snapshot| format!("{id} {snapshot}")));
         let in_life = matches!(image.state, ImageState::Available | ImageState::Disabled);
-        // Who may launch an image is read before it goes, and says whether it is public.
+        // The launch permissions of an image are read before it is removed, and include whether it
+        // is public.
         let public = image.public && image.launch_permissions.is_some();
         let free = in_life && !image.protected && !public;
         if let (true, Some(owner), Some(created)) = (free, &image.owner_id, image.created_at) {
@@ -287,7 +289,7 @@ fn images(all: Vec<Image>) -> Finding {
     found
 }
 
-/// A snapshot goes by what its description and its tags say of it, and when all of it is written.
+/// A snapshot may be deleted according to its description and its tags, and if it is complete.
 fn snapshots(all: Vec<Snapshot>) -> Finding {
     let mut found = Finding::default();
     for one in all {
@@ -311,7 +313,7 @@ fn instances(all: &[Instance]) -> Finding {
     found
 }
 
-/// An account in which each source holds an image that nothing else holds.
+/// An account in which each source refers to an image to which nothing else refers.
 pub fn fleet() -> Fleet {
     let image = |n: u32| format!("ami-{n:017x}");
     let snapshot = |n: u32| format!("snap-{n:017x}");

@@ -1,12 +1,12 @@
-//! A relay between the adapter and the stand-in. It remembers each response, gives it again when the
-//! same is asked, and gives a changed one where a test says so.
+//! A relay between the adapter and the stand-in. It stores each response, repeats it for the same
+//! request, and returns a mutated one if a test requests it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-/// A relay on a port of its own. It listens until the process ends.
+/// A relay on its own port. It listens until the process ends.
 pub struct Relay {
     address: SocketAddr,
     upstream: SocketAddr,
@@ -15,7 +15,7 @@ pub struct Relay {
 
 #[derive(Default)]
 struct RelayState {
-    /// By request: method and path, the header `X-Amz-Target`, and the body.
+    /// Indexed by request: method and path, the header `X-Amz-Target`, and the body.
     responses: BTreeMap<String, String>,
     changed: Option<(String, String)>,
     requests: BTreeSet<String>,
@@ -26,7 +26,7 @@ impl Relay {
         Self::with(upstream, RelayState::default())
     }
 
-    /// Another relay that knows the same responses.
+    /// Creates another relay with the same responses.
     pub fn another(&self) -> Self {
         let responses = self.state.lock().unwrap().responses.clone();
         Self::with(self.upstream, RelayState { responses, ..RelayState::default() })
@@ -50,7 +50,8 @@ impl Relay {
         format!("http://{}", self.address)
     }
 
-    /// From now on answers `request` with `body`, and everything else truly.
+    /// From now on, responds to `request` with `body`, and to all other requests with the original
+    /// response.
     pub fn mutate(&self, request: &str, body: &str) {
         self.state.lock().unwrap().changed = Some((request.to_owned(), body.to_owned()));
     }
@@ -59,18 +60,18 @@ impl Relay {
         self.state.lock().unwrap().requests.clear();
     }
 
-    /// The requests since they were last forgotten.
+    /// The requests since they were last cleared.
     pub fn requests(&self) -> BTreeSet<String> {
         self.state.lock().unwrap().requests.clone()
     }
 
-    /// Every successful response, by its request.
+    /// All successful responses by request.
     pub fn responses(&self) -> BTreeMap<String, String> {
         self.state.lock().unwrap().responses.clone()
     }
 }
 
-/// The name of the call that a request makes.
+/// The name of the call in a request.
 pub fn call_of(request: &str) -> String {
     let action = request.split_once("Action=").and_then(|(_, rest)| rest.split('&').next());
     let path = || request.split_whitespace().nth(1).unwrap_or_default();
@@ -79,7 +80,7 @@ pub fn call_of(request: &str) -> String {
     action.or(target).or_else(rule).unwrap_or_else(path).to_owned()
 }
 
-/// Answers the requests of one connection, until it is closed.
+/// Responds to the requests on one connection until it is closed.
 fn serve(stream: TcpStream, upstream: SocketAddr, state: &Mutex<RelayState>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut stream = stream;
@@ -108,7 +109,7 @@ fn serve(stream: TcpStream, upstream: SocketAddr, state: &Mutex<RelayState>) {
             "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}",
             answer.len()
         );
-        // In one piece: the second of two would wait for the other side to acknowledge the first.
+        // In one write: a second one would wait until the client acknowledges the first.
         if stream.write_all(format!("{head}\r\n\r\n{answer}").as_bytes()).is_err() {
             return;
         }
@@ -126,7 +127,7 @@ fn forward(upstream: SocketAddr, head: &str, body: &str) -> (String, String) {
     (status, body)
 }
 
-/// The head and the body of a message; `None` when the connection ends.
+/// The head and the body of a message. `None` if the connection ends.
 fn message(reader: &mut impl BufRead) -> Option<(String, String)> {
     let mut head = String::new();
     loop {

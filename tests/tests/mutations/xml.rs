@@ -1,25 +1,25 @@
-//! Changing XML, element by element.
+//! Mutating XML, element by element.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
 
 use xmlparser::{ElementEnd, Token, Tokenizer};
 
-/// An element, by where it stands in the text.
+/// An element, by its position in the text.
 struct Element {
     name: String,
     /// The names from below the root to this element.
     path: String,
-    /// All of it, tags included.
+    /// The whole element, including its tags.
     whole: Range<usize>,
-    /// What is between its tags; empty for `<name/>`.
+    /// The content between its tags; empty for `<name/>`.
     inner: Range<usize>,
     is_leaf: bool,
-    /// The element before it with the same parent.
+    /// The previous element with the same parent.
     before: Option<usize>,
 }
 
-/// The elements below the root, in the order in which they end.
+/// The elements below the root, in the order of their end tags.
 fn elements(text: &str) -> Vec<Element> {
     struct OpenTag {
         name: String,
@@ -72,13 +72,13 @@ pub fn paths(text: &str) -> BTreeSet<String> {
     elements(text).into_iter().map(|element| element.path).collect()
 }
 
-/// The text with everything in `range` replaced.
+/// The text with `range` replaced.
 fn replaced(text: &str, range: Range<usize>, by: &str) -> String {
     format!("{}{by}{}", &text[..range.start], &text[range.end..])
 }
 
-/// The changed texts, each with what was done. `optional` says whether the element at a path may be
-/// absent in truth.
+/// The mutated texts, each with its change. `optional` returns whether the element at a path may be
+/// absent in a valid response.
 pub fn mutations(text: &str, optional: impl Fn(&str) -> bool) -> Vec<(String, String)> {
     let all = elements(text);
     let mut found = Vec::new();
@@ -86,7 +86,7 @@ pub fn mutations(text: &str, optional: impl Fn(&str) -> bool) -> Vec<(String, St
         let Element { name, path, whole, inner, is_leaf, before } = element;
         let content = &text[inner.clone()];
         let mut push = |what: &str, body: String| found.push((format!("{path} {what}"), body));
-        // A new element that nobody knows may appear anywhere in a structure.
+        // An unknown new element may occur anywhere in a structure.
         push(
             "after an unknown one",
             replaced(text, whole.start..whole.start, "<tomorrow>1</tomorrow>"),
@@ -97,7 +97,7 @@ pub fn mutations(text: &str, optional: impl Fn(&str) -> bool) -> Vec<(String, St
         }
         let renamed = || replaced(text, whole.clone(), &format!("<{name}X>{content}</{name}X>"));
         if matches!(name.as_str(), "item" | "member") {
-            // An item that is not there is not known ever to have been there.
+            // A missing item cannot be noticed.
             push("renamed", renamed());
         } else if !optional(path) {
             push("left out", replaced(text, whole.clone(), ""));
@@ -108,7 +108,7 @@ pub fn mutations(text: &str, optional: impl Fn(&str) -> bool) -> Vec<(String, St
             "first empty",
             replaced(text, whole.start..whole.start, &format!("<{name}></{name}>")),
         );
-        // An empty list is the truth of another world.
+        // An empty list is valid for another account.
         let is_list = content.starts_with("<item") || content.starts_with("<member");
         if !is_list && !optional(path) {
             push("emptied", replaced(text, whole.clone(), &format!("<{name}/>")));
@@ -131,7 +131,7 @@ pub fn mutations(text: &str, optional: impl Fn(&str) -> bool) -> Vec<(String, St
         }
     }
     let root = text.rfind("</").map_or("", |at| &text[at..]);
-    // A prime, so that the cuts fall everywhere in tags and texts.
+    // A prime number, so that the positions are spread over tags and texts.
     for cut in (1..text.len()).step_by(13).filter(|cut| text.is_char_boundary(*cut)) {
         found.push((format!("cut at {cut}"), text[..cut].to_owned()));
         if cut < text.len() - root.len() {

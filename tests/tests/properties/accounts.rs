@@ -1,4 +1,4 @@
-//! Random accounts for a long time: policies, and fleets that this tool has not seen before.
+//! Random accounts over a long time: policies, and fleets without state tags.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,13 +16,13 @@ use super::people::end_uses;
 use super::worlds::{fleet_of, image_id, now};
 
 pub const PREFIX: &str = "image-steward:";
-/// An account that images may be shared with again; the second is in no policy.
+/// An account with which images may be shared again. No policy contains the second one.
 pub const FRIEND: &str = "111122223333";
 pub const STRANGER: &str = "666666666666";
 /// Fewer images than elsewhere, because there are many days.
 pub const IMAGES: usize = 14;
 
-/// The waits of the retire steps, in days.
+/// The waits of the steps, in days.
 #[derive(Debug, Clone, Copy)]
 pub struct Waits {
     pub deprecate: Option<i64>,
@@ -30,21 +30,21 @@ pub struct Waits {
     pub deregister: i64,
 }
 
-/// A random policy, and what a test has to know of it.
+/// A random policy, with the values that a test needs.
 #[derive(Clone)]
 pub struct AccountPolicy {
     pub waits: Waits,
-    /// Whether images are kept by their rank among others.
+    /// Whether images are kept by rank.
     pub ranked: bool,
     pub orphans: Option<i64>,
-    /// How many days snapshots are left.
+    /// How many days snapshots are kept.
     pub delete_snapshots: i64,
     pub recycle_bin_optional: bool,
     text: String,
 }
 
 impl AccountPolicy {
-    /// Whether the policy retires instances that ask for it.
+    /// Whether the policy retires tagged instances.
     pub fn retires_instances(&self) -> bool {
         matches!(self.policy().instances.retire, RetireAction::Stop | RetireAction::Terminate)
     }
@@ -136,7 +136,7 @@ pub fn some_policy() -> impl Strategy<Value = AccountPolicy> {
     })
 }
 
-/// The tags without those of ours, but with `keep`.
+/// The tags without state tags, but with `keep`.
 pub fn ours_removed(tags: &Tags) -> Tags {
     let ours: Vec<String> = our_tags(tags)
         .map(|(key, _)| key.to_owned())
@@ -145,7 +145,7 @@ pub fn ours_removed(tags: &Tags) -> Tags {
     tags.without(&ours)
 }
 
-/// A fleet that this tool has not seen before, in which EC2 wrote the descriptions of the snapshots.
+/// A fleet without state tags, in which EC2 wrote the descriptions of the snapshots.
 pub fn some_fleet() -> impl Strategy<Value = Fleet> {
     let rules = prop_oneof![6 => Just(Some(14_u32)), 2 => Just(Some(7)), 1 => Just(None)];
     let instances = vec((0..IMAGES, any::<bool>(), prop::bool::weighted(0.2)), 0..2);
@@ -173,15 +173,15 @@ pub fn some_fleet() -> impl Strategy<Value = Fleet> {
     )
 }
 
-/// Who wrote a snapshot's description.
+/// The author of a snapshot's description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Made {
     ByImage,
     ByPeople,
 }
 
-/// What [`super::worlds::an_image`] says that this tool did to the image is not done. And it is
-/// younger, so that it may expire within the days of a test.
+/// Removes the steps that [`super::worlds::an_image`] applied to the image, and makes it younger,
+/// so that it may expire within the days of a test.
 fn as_first_seen(image: &mut FleetImage) {
     let age = now().duration_since(image.created_at) / 8;
     image.created_at = now() - SignedDuration::from_hours(age.as_hours());
@@ -218,7 +218,7 @@ fn describe_snapshots(fleet: &mut Fleet, made: &[Made]) {
     });
 }
 
-/// Lets the image have been made from an instance, which may ask to be retired.
+/// Sets an instance as the source of the image. The instance may be tagged to be retired.
 fn add_source(fleet: &mut Fleet, number: usize, image: usize, asks: bool, later: bool) {
     let Some(image) = fleet.images.iter_mut().find(|one| one.image_id == image_id(image)) else {
         return;
@@ -235,7 +235,7 @@ fn add_source(fleet: &mut Fleet, number: usize, image: usize, asks: bool, later:
     fleet.instances.push(instance);
 }
 
-/// The fleet in a few lines.
+/// A short description of the fleet.
 pub fn describe(fleet: &Fleet) -> String {
     let mut lines = Vec::new();
     let tags =
@@ -270,7 +270,7 @@ pub fn describe(fleet: &Fleet) -> String {
     lines.join("\n")
 }
 
-/// Those of the lines that name no resource, or one that `harm` names, or an image of that snapshot.
+/// The lines that contain no resource, or one in `harm`, or an image of that snapshot.
 pub fn told_about(harm: &str, history: &AccountHistory<'_>, lines: &[String]) -> String {
     let is_id = |word: &str| ["ami-", "snap-", "i-"].iter().any(|prefix| word.starts_with(prefix));
     let ids = |line: &str| -> BTreeSet<String> {

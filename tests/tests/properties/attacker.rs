@@ -1,9 +1,9 @@
-//! An attacker: whoever writes, removes or copies tags of ours, creates launch templates or sends
-//! events does not make the functions do anything to a resource that they would not do to it without
-//! that, nor do it sooner.
+//! An attacker who writes, removes or copies our tags, creates launch templates or sends events.
+//! The functions must not do anything to a resource that they would not do without the attacker,
+//! nor do it earlier.
 //!
-//! The same account is run twice for 40 days, once with the attacker and once without; people do the
-//! same on both. `STEWARD_CASES` says for how many random accounts.
+//! The same account is run twice for 40 days, with and without the attacker. The people act the
+//! same in both. `STEWARD_CASES` is the number of random accounts.
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::collection::vec;
@@ -25,8 +25,8 @@ use super::search::search;
 const DAYS: usize = 40;
 const SECRET: &str = "hunter2-correct-horse";
 
-/// Images, snapshots and instances are meant by their place in the account's lists at that time, or
-/// all of them.
+/// Images, snapshots and instances are identified by their current index in the account's lists, or
+/// all are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Target {
     Image(usize),
@@ -37,28 +37,28 @@ enum Target {
     Instances,
 }
 
-/// The state tags. `keep` is written, and never removed or changed.
+/// The state tags. `keep` is added, and never removed or changed.
 const IMAGE_KEYS: [&str; 3] = ["expired-at", "deprecation", "launch-permissions"];
 const SNAPSHOT_KEYS: [&str; 2] = ["image", "delete-after"];
 const OTHER_KEYS: [&str; 5] =
     ["keep", "created-by", "retire-when-imaged", "source-instance", "source-image"];
 
-/// A word of a tag's value.
+/// A part of a tag's value.
 #[derive(Debug, Clone, PartialEq)]
 enum ValueWord {
-    /// The id of the resource that carries the tag.
+    /// The id of the tagged resource.
     Own,
-    /// The id of the image at this place.
+    /// The id of the image at this index.
     Image(usize),
-    /// The id of an image that nobody has.
+    /// The id of an image that does not exist.
     Missing,
-    /// The id of the image that the snapshot was made for.
+    /// The id of the image for which the snapshot was created.
     MadeFor,
-    /// So many hours ago; negative: in the future.
+    /// This many hours ago; negative values are in the future.
     Ago(i64),
-    /// The same as a date.
+    /// This many hours ago, as a date.
     Date(i64),
-    /// The deprecation time that EC2 shows, so many minutes later.
+    /// The deprecation time in EC2 plus this many minutes.
     Agreeing(i64),
     Text(&'static str),
 }
@@ -67,8 +67,9 @@ enum ValueWord {
 enum Attack {
     Write(Target, Vec<(&'static str, Vec<ValueWord>)>),
     Remove(Target, Vec<&'static str>),
-    /// Writes the state tags that the first one had so many days ago on the second one, if `own` with
-    /// the second one's id in place of the first one's, and all times so many hours earlier.
+    /// Copies the state tags that the first resource had this many days ago to the second. With
+    /// `own`, ids of the first are replaced by the second's. All times are moved back by this many
+    /// hours.
     Copy {
         from: Target,
         days: usize,
@@ -76,13 +77,13 @@ enum Attack {
         own: bool,
         earlier: i64,
     },
-    /// Creates a launch template that names an image like this.
+    /// Creates a launch template with this image field.
     Template(Vec<ValueWord>),
-    /// Removes the attacker's templates.
+    /// Deletes the attacker's templates.
     RemoveTemplates,
-    /// Sends the event that the image is in this state, to all functions.
+    /// Sends an event with this state of the image to all functions.
     Event(&'static str, usize, &'static str),
-    /// Sends an event like CloudTrail's.
+    /// Sends an event in the format of CloudTrail.
     Creating(usize, &'static str),
 }
 
@@ -113,7 +114,7 @@ fn image() -> impl Strategy<Value = usize> {
     0..IMAGES + 2
 }
 
-/// Somebody to share with.
+/// An account or group with which to share.
 fn somebody() -> impl Strategy<Value = ValueWord> {
     let words = [
         STRANGER,
@@ -126,7 +127,7 @@ fn somebody() -> impl Strategy<Value = ValueWord> {
     prop::sample::select(words.to_vec()).prop_map(ValueWord::Text)
 }
 
-/// Whose tag it claims to be.
+/// The resource in the tag's value.
 fn id() -> impl Strategy<Value = ValueWord> {
     prop_oneof![
         6 => Just(ValueWord::Own),
@@ -135,7 +136,7 @@ fn id() -> impl Strategy<Value = ValueWord> {
     ]
 }
 
-/// A plausible value of a tag, or one of another tag.
+/// A plausible value of a tag, or a value of another tag.
 fn value_of(key: &'static str) -> BoxedStrategy<Vec<ValueWord>> {
     let text = |text| Just(ValueWord::Text(text));
     match key {
@@ -193,7 +194,7 @@ fn target() -> impl Strategy<Value = Target> {
     ]
 }
 
-/// One of them, or all.
+/// One resource, or all.
 fn some_of(one: impl Strategy<Value = Target>, all: Target) -> impl Strategy<Value = Target> {
     prop_oneof![2 => one, 1 => Just(all)]
 }
@@ -245,7 +246,7 @@ fn an_attack() -> impl Strategy<Value = Attack> {
     ]
 }
 
-/// One who wants images gone sooner.
+/// An attacker who wants images removed earlier.
 fn hurrying() -> impl Strategy<Value = Attack> {
     let since = || hours().prop_map(|hours| ("expired-at", vec![ValueWord::Ago(hours.abs())]));
     let agrees = Just((
@@ -265,7 +266,7 @@ fn hurrying() -> impl Strategy<Value = Attack> {
     (images, tags).prop_map(|(on, tags)| Attack::Write(on, tags))
 }
 
-/// One who wants images enabled, and shared.
+/// An attacker who wants images enabled and shared.
 fn releasing() -> impl Strategy<Value = Attack> {
     let time = prop_oneof![4 => Just(ValueWord::Agreeing(0)), 1 => time()];
     let images = some_of(image().prop_map(Target::Image), Target::Images);
@@ -277,7 +278,7 @@ fn releasing() -> impl Strategy<Value = Attack> {
     })
 }
 
-/// One who wants snapshots deleted.
+/// An attacker who wants snapshots deleted.
 fn deleting() -> impl Strategy<Value = Attack> {
     let snapshots = some_of((0_usize..16).prop_map(Target::Snapshot), Target::Snapshots);
     let since = hours().prop_map(|hours| {
@@ -289,10 +290,10 @@ fn deleting() -> impl Strategy<Value = Attack> {
         .prop_map(|(on, one, two, three)| Attack::Write(on, vec![one, two, three]))
 }
 
-/// What an attacker does, and when.
+/// The actions of an attacker, with their times.
 type Attacks = Vec<(usize, bool, Attack)>;
 
-/// One of these attackers, or one who does anything.
+/// One of these attackers, or one with arbitrary actions.
 fn some_attacks() -> impl Strategy<Value = Attacks> {
     fn often(attack: impl Strategy<Value = Attack>, most: usize) -> impl Strategy<Value = Attacks> {
         vec((prop_oneof![0..DAYS, 0..8_usize], any::<bool>(), attack), 1..most)
@@ -310,7 +311,7 @@ fn some_attacks() -> impl Strategy<Value = Attacks> {
     })
 }
 
-/// The resources that a target means, as the account is now.
+/// The current resources of a target.
 fn ids_of(world: &Fleet, target: Target) -> Vec<String> {
     let images = || world.images.iter().map(|one| one.image_id.to_string()).collect::<Vec<_>>();
     let snapshots = || world.snapshots.iter().map(|one| one.snapshot_id.to_string()).collect();
@@ -329,7 +330,7 @@ fn ids_of(world: &Fleet, target: Target) -> Vec<String> {
     }
 }
 
-/// The image at this place; one that nobody has if there is none.
+/// The image at this index, or one that does not exist.
 fn image_at(world: &Fleet, place: usize) -> String {
     ids_of(world, Target::Image(place)).pop().unwrap_or_else(|| "ami-0".to_owned())
 }
@@ -390,7 +391,7 @@ fn render(words: &[ValueWord], world: &Fleet, own: &str, now: Timestamp) -> Stri
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// The same value, for another resource and at other times.
+/// The same value for another resource and other times.
 fn rewrite(value: &str, from: &str, own: Option<&str>, earlier: i64) -> String {
     let words = value.split(' ').map(|word| match (word.parse::<Timestamp>(), own) {
         (Ok(at), _) => (at - SignedDuration::from_hours(earlier)).to_string(),
@@ -495,7 +496,7 @@ impl Attack {
     }
 }
 
-/// Writes tags, but for a `keep` that is there: changing it might shorten it.
+/// Writes tags, except an existing `keep`: changing it could shorten it.
 fn write(history: &mut AccountHistory<'_>, today: usize, id: &str, mut new: Vec<(String, String)>) {
     let world = history.world.clone();
     let Some(held) = tags_of(&world, id) else { return };
@@ -512,14 +513,15 @@ fn cases() -> impl Strategy<Value = AttackCase> {
     (some_attacks(), some_people(DAYS, 5), some_fleet().prop_map(with_secret), some_policy())
 }
 
-/// With a parameter that is nobody's business.
+/// With a parameter that must not be read.
 fn with_secret(mut fleet: Fleet) -> Fleet {
     let parameter = json!({"name": "/prod/db/password", "value": SECRET});
     fleet.ssm_parameters.push(serde_json::from_value(parameter).unwrap());
     fleet
 }
 
-/// Runs the account with and without the attacker. What is before the first attack is run once.
+/// Runs the account with and without the attacker. The days before the first attack are run only
+/// once.
 fn run_both<T>(
     case: &AttackCase,
     log: bool,

@@ -1,4 +1,4 @@
-//! How many calls a run makes: at most what `docs/calls.md` says, action by action.
+//! The number of calls of a run: at most the numbers in `docs/calls.md` for each action.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,7 +34,7 @@ fn count(plan: &Plan, is_it: impl Fn(&Action) -> bool) -> usize {
     plan.decisions.iter().filter(|one| is_it(&one.action)).count()
 }
 
-/// Whether nothing is there twice.
+/// Whether there are no duplicates.
 fn is_set<T: Ord>(items: &[T]) -> bool {
     items.iter().collect::<BTreeSet<_>>().len() == items.len()
 }
@@ -45,8 +45,8 @@ fn at_most(calls: &Calls, action: &str, most: usize) -> Result<(), TestCaseError
     Ok(())
 }
 
-/// What a plan costs beside its listings: each image is asked about once, ten in a call, and its launch
-/// permissions are read once.
+/// The cost of a plan in addition to its listings: references are requested once per image, ten
+/// images per call, and launch permissions are read once per image.
 fn check_planning(fake: &Fake, plan: &Plan) -> Result<(), TestCaseError> {
     let (mut asked, mut not_full, mut read) = (Vec::new(), 0, Vec::new());
     for call in fake.calls() {
@@ -64,8 +64,8 @@ fn check_planning(fake: &Fake, plan: &Plan) -> Result<(), TestCaseError> {
         }
     }
     prop_assert!(is_set(&asked) && is_set(&read));
-    // A call that is not full is the last one of its round. A round follows only when an image that was
-    // asked about, or read, turned out to be kept, and made room for another.
+    // A call with fewer images is the last one of its round. A new round is needed only if a
+    // verified image turned out to be kept, so that another can be removed.
     let looked_at: BTreeSet<&ImageId> = asked.iter().chain(&read).collect();
     let kept = plan.decisions.iter().filter(|one| {
         matches!(one.action, Action::Keep | Action::Rescue(_)) && looked_at.contains(&one.image_id)
@@ -99,7 +99,7 @@ fn check_sweep(fleet: &Fleet, policy: &Policy) -> Result<(), TestCaseError> {
     at_most(&calls, "ec2:DescribeInstances", batches + listings)?;
     at_most(&calls, "ec2:DescribeSnapshots", batches)?;
     at_most(&calls, "ec2:DescribeImageReferences", going.div_ceil(10) + batches)?;
-    // What the plan has read is not read again.
+    // Data that the plan has read is not read again.
     at_most(&calls, "ec2:DescribeImageAttribute", rescued)?;
     at_most(&calls, "ec2:DeregisterImage", deregistered)?;
     at_most(&calls, "ec2:DisableImage", disabled)?;
@@ -110,12 +110,12 @@ fn check_sweep(fleet: &Fleet, policy: &Policy) -> Result<(), TestCaseError> {
     at_most(&calls, "ec2:DisableImageDeprecation", rescued)?;
     at_most(&calls, "ec2:DescribeLockedSnapshots", listings)?;
     at_most(&calls, "ec2:DeleteSnapshot", 0)?;
-    // Of each snapshot that goes with its image, once.
+    // Once for each snapshot that is deleted with its image.
     let with_image: Vec<&SnapshotId> =
         plan.decisions.iter().filter(|one| matches!(&one.action, Action::Deregister { removal } if removal.fate == steward::model::SnapshotFate::DeleteWithImage)).flat_map(|one| &one.snapshots).collect();
     let with_image: BTreeSet<_> = with_image.into_iter().collect();
     at_most(&calls, "ec2:DescribeSnapshotAttribute", with_image.len())?;
-    // Those whose snapshots do not carry the tag yet, or that are shared.
+    // Images whose snapshots do not have the tag yet, or that are shared.
     let carries = |image: &FleetImage| {
         image.snapshots.iter().all(|id| {
             let found = before.snapshots.iter().find(|one| one.snapshot_id == *id);
@@ -147,7 +147,7 @@ fn check_sweep(fleet: &Fleet, policy: &Policy) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// How many different times the snapshots of the deregistered images wait for.
+/// The number of different times after which the snapshots of the deregistered images are deleted.
 fn delays(plan: &Plan) -> usize {
     let delays = plan.decisions.iter().filter_map(|one| match &one.action {
         Action::Deregister { removal } => Some(removal.delete_after),
@@ -168,7 +168,7 @@ fn check_reaping(fleet: &Fleet, policy: &Policy) -> Result<(), TestCaseError> {
     at_most(&calls, "ec2:DescribeSnapshots", 1 + batches)?;
     at_most(&calls, "ec2:DescribeImages", 1 + orphans.div_ceil(20))?;
     at_most(&calls, "ec2:DeleteSnapshot", due)?;
-    // The snapshots of one image share a call.
+    // The snapshots of an image share a call.
     let images: BTreeSet<_> = of(SnapshotAction::Mark).map(|one| &one.image).collect();
     at_most(&calls, "ec2:CreateTags", images.len() + orphans.div_ceil(20))?;
     let read = fake.calls().into_iter().filter_map(|call| match call {
@@ -191,7 +191,7 @@ proptest! {
     }
 }
 
-/// 400 images with two snapshots each, 40 of them in use, and nothing tagged before.
+/// 400 images with two snapshots each, 40 of them in use, and without state tags.
 fn four_hundred() -> Fleet {
     let mut fleet = Fleet::default();
     for n in 0..400_usize {
@@ -242,7 +242,8 @@ fn four_hundred_images_take_no_more_calls_than_documented() {
             sweep(&nothing, &policy, Mode::Plan);
             nothing.calls_made()
         };
-        // Deregistering, launch permissions, volume permissions, tags; and half a call for the rest.
+        // Deregistering, launch permissions, volume permissions, tags; and half a call for all
+        // others.
         let allowed = removed * (2 + permissions) + removed / 2 + removed + listing;
         let made = fake.calls_made();
         println!(
@@ -253,11 +254,11 @@ fn four_hundred_images_take_no_more_calls_than_documented() {
     }
 }
 
-/// How many describing calls need not wait: 98 % of what their token bucket holds.
+/// The number of Describe calls without a wait: 98 % of the capacity of their token bucket.
 const BURST: usize = 98;
 
-/// However many images wait for their turn, what a plan reads beside its listings is what the run can
-/// do: it never waits for a rate limit.
+/// However many images wait for a step, the reads of a plan after its listings are limited to the
+/// images of this run. They never wait for a rate limit.
 #[test]
 fn a_plan_of_five_thousand_images_with_fifty_to_go_waits_for_nothing() {
     let mut fleet = Fleet::default();
@@ -278,7 +279,7 @@ fn a_plan_of_five_thousand_images_with_fifty_to_go_waits_for_nothing() {
     assert!(calls.values().all(|made| *made <= BURST), "{calls:?}");
 }
 
-/// Of those that only wait, so many are asked about, in however many rounds.
+/// This many of the waiting images are verified, in any number of rounds.
 #[test]
 fn of_many_images_that_wait_some_are_asked_about() {
     let mut fleet = Fleet::default();
@@ -289,7 +290,7 @@ fn of_many_images_that_wait_some_are_asked_about() {
         image.created_at = ago(HOUR * (1 + n));
         image.tags = [("image-steward:expired-at", ago(HOUR).to_string())].into_iter().collect();
         fleet.images.push(image);
-        // Only EC2 itself knows that they are used.
+        // Only EC2 itself reports that they are in use.
         if n < 1_000 {
             super::worlds::hold(&mut fleet, n as usize, 9, &id);
         }

@@ -1,9 +1,9 @@
-//! Copies: an image or a snapshot that was copied with all tags is treated as one that was made at
-//! that moment without them, and not as its original.
+//! Copies: an image or a snapshot that was copied with all tags is treated like a new one without
+//! state tags, and not like its original.
 //!
-//! The same account is run twice for 40 days: once the copies have all tags of their originals, and
-//! once none of ours. The clock of the runs is up to an hour ahead of EC2's, or behind it.
-//! `STEWARD_CASES` says for how many random accounts.
+//! The same account is run twice for 40 days. In one run the copies have all tags of their
+//! originals, in the other they have no state tags. The clock of the runs is up to an hour ahead of
+//! EC2's clock or behind it. `STEWARD_CASES` is the number of random accounts.
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -24,18 +24,18 @@ use super::worlds::image_id;
 
 const DAYS: usize = 40;
 
-/// What somebody copies, by its place in the account's list at that time.
+/// The original of a copy, by its current index in the account's list.
 #[derive(Debug, Clone, Copy)]
 enum Copied {
     /// An image with its snapshots, by CopyImage.
     Image(usize),
-    /// An image is created from an instance of this one, with its tags.
+    /// An image that is created from an instance of this image, with its tags.
     Recreated(usize),
-    /// A snapshot, whose description is handed on, or becomes one of a copy.
+    /// A snapshot. Its description is copied, or becomes a copy's description.
     Snapshot(usize, bool),
 }
 
-/// The day, the moment, and how many minutes before or after the sweep over the images.
+/// The day, the time of day, and the minutes before or after the image sweep.
 type CopyTime = (usize, bool, i64);
 type Copies = Vec<(CopyTime, Copied)>;
 
@@ -50,7 +50,7 @@ fn some_copies() -> impl Strategy<Value = Copies> {
     prop::collection::vec(((0..DAYS / 2, any::<bool>(), minutes), copied), 1..8)
 }
 
-/// The `number`th copy. `tags` says which of the original's tags it gets.
+/// The `number`th copy. `tags` selects the tags of the original that it gets.
 fn copy(
     history: &mut AccountHistory<'_>,
     (today, number): (usize, usize),
@@ -93,7 +93,8 @@ fn nth<T>(all: &[T], place: usize) -> Option<&T> {
     all.get(place.checked_rem(all.len())?)
 }
 
-/// Copies are the images whose numbers are beyond those of the fleet: people know the first ones.
+/// Copies are the images whose numbers are above those of the fleet. The people use the fleet's
+/// numbers.
 fn copied_image(number: usize) -> ImageId {
     image_id(IMAGES + number)
 }
@@ -142,7 +143,7 @@ fn cases() -> impl Strategy<Value = CopyCase> {
     (some_copies(), some_people(DAYS, 4), some_fleet(), some_policy(), skew)
 }
 
-/// Runs the account with copies that have none of our tags, and with copies that have all.
+/// Runs the account with copies without state tags, and with copies with all tags.
 fn run_both<T>(
     case: &CopyCase,
     log: bool,
@@ -181,7 +182,7 @@ fn harms(case: &CopyCase) -> Vec<Harm> {
     run_both(case, false, compare_copies)
 }
 
-/// Nothing excuses what is done because of the tags of a copy.
+/// No excuse applies to an action that is caused by the tags of a copy.
 fn compare_copies<'a>(plain: &'a AccountHistory<'a>, tagged: &'a AccountHistory<'a>) -> Vec<Harm> {
     let mut found = compare(plain, tagged);
     for harm in &mut found {
@@ -212,7 +213,7 @@ fn tell(case: &CopyCase, kind: &HarmKind) -> String {
 }
 
 impl AccountHistory<'_> {
-    /// The copies of images, as they were when they were first seen in the evening.
+    /// The copies of images, as they were on the evening of their first day.
     fn copies(&self) -> impl Iterator<Item = &FleetImage> {
         let found =
             |number| self.days.iter().find_map(|day| find_image(day, &copied_image(number)));

@@ -1,10 +1,9 @@
-//! A crash anywhere: whatever call a run stops in, the runs after it end where they would have
-//! ended without it.
+//! Crashes: whatever call a run stops in, later runs reach the same end as without the crash.
 //!
-//! The run is stopped before every single call of it in turn, and once more in every call, which then
-//! takes effect while its answer is lost. `STEWARD_CASES` says for
-//! how many random fleets and policies: 2,000 in `make crash`, 20,000 in `make soak`, and 200 by
-//! default, because a build that is not optimised takes its time.
+//! The run is stopped before each of its calls in turn, and once more in each call, which then
+//! takes effect without a response. `STEWARD_CASES` is the number of random fleets and policies:
+//! 2,000 in `make crash`, 20,000 in `make soak`. The default is 200, because unoptimized builds are
+//! slow.
 
 use std::collections::BTreeSet;
 
@@ -20,28 +19,28 @@ use super::rules::{Rules, some_rules};
 use super::runs::{images_left, lost_from_sight, reap, scheduled_sweep};
 use super::worlds::{KINDS_OF_HOLDERS, fleet_of, hold, image_id, in_use, made_for, now};
 
-/// The days of the runs: enough for every step of every policy, and for waiting once more between
-/// two steps, which a crash right before disabling costs.
+/// The number of days: enough for all steps of all policies, plus one repeated wait between two
+/// steps, which a crash right before disabling causes.
 const DAYS: [i64; 10] = [0, 1, 8, 15, 23, 31, 39, 47, 55, 63];
-/// Crashes and uses come on the first of them.
+/// Crashes and uses happen from the first of these days on.
 const EVENTFUL: usize = 6;
-/// Fewer images than elsewhere, because the number of runs grows with the square.
+/// Fewer images than elsewhere, because the number of runs grows quadratically.
 const IMAGES: usize = 8;
 
 fn day(days: i64) -> Timestamp {
     now() + SignedDuration::from_hours(24 * days)
 }
 
-/// Both functions, one after the other, as the schedule has them.
+/// Both functions, one after the other, in the order of the schedules.
 fn both(fake: &Fake, policy: &Policy, at: Timestamp) {
     scheduled_sweep(fake, policy, at);
     reap(fake, policy, at);
 }
 
-/// What happens to the account beside the runs: somebody uses an image from some day on.
+/// A change to the account between runs: from some day on, an image is used.
 type UseAt = Option<(usize, u8, usize)>;
 
-/// Goes through the days from `from` on.
+/// Runs the days from `from` on.
 fn go_on(fake: &Fake, policy: &Policy, used: UseAt, from: usize) {
     for (index, days) in DAYS.iter().enumerate().skip(from) {
         begin_use(fake, used, index);
@@ -55,16 +54,17 @@ fn begin_use(fake: &Fake, used: UseAt, index: usize) {
     }
 }
 
-/// The account without the times that say when something was done: a run that comes later does it
-/// later. And without what a copy of an image inherited, which means nothing: a rescue removes it,
-/// and which images are rescued depends on which one was enabled again first.
+/// The account without the times of steps, because a later run applies them later. Also without the
+/// tags that a copy of an image inherited, which have no effect: a rescue removes them, and which
+/// images are rescued depends on which one was enabled first.
 ///
-/// And without `timed`, the snapshots of [`depending_on_time`].
+/// Also without `timed`, the snapshots from [`depending_on_time`].
 fn timeless(mut fleet: Fleet, timed: &BTreeSet<SnapshotId>) -> Fleet {
     fleet.snapshots.retain(|one| !timed.contains(&one.snapshot_id));
     fleet.recycled_snapshots.retain(|one| !timed.contains(&one.snapshot.snapshot_id));
     for image in &mut fleet.images {
-        // A date that has come may be one of a step: the owner's cannot be restored any more.
+        // A deprecation time that has passed may be from a step. The owner's time cannot be
+        // restored then.
         let last = day(DAYS[DAYS.len() - 1]);
         image.deprecation_time =
             image.deprecation_time.map(|at| if at <= last { now() } else { at });
@@ -85,7 +85,7 @@ fn undated(tags: &Tags) -> Tags {
     let is_date = |key: &str| key.ends_with(":expired-at") || key.ends_with(":delete-after");
     let undated = |(key, value): (&str, &str)| {
         let value = if key.ends_with(":deprecation") {
-            // The id, the date before, and what was done; the times follow.
+            // The id, the former date, and the step; the times follow.
             value.split(' ').take(3).collect::<Vec<_>>().join(" ")
         } else if is_date(key) {
             "a date".to_owned()
@@ -97,12 +97,13 @@ fn undated(tags: &Tags) -> Tags {
     tags.iter().map(undated).collect()
 }
 
-/// The snapshots of `fleet` of which the time decides what becomes of them.
+/// The snapshots in `fleet` whose deletion depends on the time of steps.
 ///
-/// Those that several images use, or that EC2 made for another image than the one that uses them: has
-/// the one that they were made for left the Recycle Bin by the time the last one enters it? Then they
-/// stay as its orphans. And those that EC2 made for no image, and that go with their image only if
-/// nothing holds another snapshot of it: one of the above, or one with a mark whose date is to come.
+/// First, snapshots that several images use, or that EC2 created for another image than the one
+/// that uses them. If that image has left the Recycle Bin when the last one enters it, they remain
+/// as its orphans. Second, snapshots that EC2 created for no image. They are deleted with their
+/// image only if nothing protects another of its snapshots: one of the first kind, or one with a
+/// future `delete-after`.
 fn depending_on_time(fleet: &Fleet) -> BTreeSet<SnapshotId> {
     let users =
         |id: &SnapshotId| fleet.images.iter().filter(|image| image.snapshots.contains(id)).count();
@@ -121,13 +122,13 @@ fn depending_on_time(fleet: &Fleet) -> BTreeSet<SnapshotId> {
     timed
 }
 
-/// Whether the image is still there, although without the crash it was gone in the end.
+/// Whether the image still exists, although it was removed in the run without the crash.
 fn outlived(fake: &Fake, end: &Fleet, image: &ImageId) -> bool {
     let has = |fleet: &Fleet| fleet.images.iter().any(|one| one.image_id == *image);
     has(&fake.world()) && !has(end)
 }
 
-/// How many times a run was stopped.
+/// How often a run was stopped.
 #[derive(Default)]
 struct Stops {
     before_a_call: usize,
@@ -151,7 +152,7 @@ fn check(
     begin_use(&smooth, used, crash_on);
     let morning = smooth.world();
     let at = day(DAYS[crash_on]);
-    // What becomes of it without a crash, on that day and in the end.
+    // The account without a crash, after that day and at the end.
     let before = smooth.calls_made();
     both(&smooth, &policy, at);
     let calls = smooth.calls_made() - before;
@@ -183,11 +184,11 @@ fn check(
                 let was = morning.images.iter().any(|one| one.image_id.as_str() == image);
                 prop_assert!(!was || left.contains(&image), "{image} is in use and gone: {place}");
             }
-            // The same day once more. Where that leads to the same account, so do the days after.
+            // Runs the same day again. If that results in the same account, the later days do too.
             both(&fake, &policy, at);
             if fake.world() != evening {
                 go_on(&fake, &policy, used, crash_on + 1);
-                // What came later may have been used in the meantime, and stays.
+                // Later images may have been used in the meantime, and are kept.
                 if used.is_some_and(|(_, _, image)| outlived(&fake, &end, &image_id(image))) {
                     continue;
                 }
@@ -208,7 +209,7 @@ fn worlds() -> impl Strategy<Value = (Fleet, Rules, usize, UseAt)> {
     let used = proptest::option::weighted(0.5, (0..EVENTFUL, 0..KINDS_OF_HOLDERS, 0..IMAGES));
     (fleet_of(IMAGES), some_rules(), 0..EVENTFUL - 1, used).prop_map(
         |(fleet, mut rules, crash_on, used)| {
-            // A cap is a run's own: what a crashed run did counts no more in the next one.
+            // Caps are per run: the next run does not count the steps of a crashed run.
             rules.lift_caps();
             (fleet, rules, crash_on, used)
         },
@@ -216,7 +217,7 @@ fn worlds() -> impl Strategy<Value = (Fleet, Rules, usize, UseAt)> {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "how many cases there are is said from outside")]
+#[expect(clippy::disallowed_methods, reason = "the number of cases is set from outside")]
 fn after_a_crash_anywhere_later_runs_end_where_an_uncrashed_run_ends() {
     let cases = std::env::var("STEWARD_CASES").map_or(200, |text| text.parse().unwrap());
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };

@@ -1,4 +1,4 @@
-//! The story of an image agrees with the plan, whatever the fleet, the policy and the day.
+//! The explanation of an image agrees with the plan for any fleet, policy and day.
 
 use std::collections::BTreeSet;
 
@@ -15,13 +15,13 @@ use super::rules::some_rules;
 use super::worlds::{a_fleet, now};
 use super::{cases, inventory};
 
-/// The keep rules that hold, by the words of their keys.
+/// The keep rules that apply, by the words of their keys.
 fn held(explanation: &Explanation) -> BTreeSet<&str> {
     let held = explanation.keep_rules.iter().filter(|one| one.held == RuleOutcome::Yes);
     held.map(|one| one.rule.split([' ', '=']).next().unwrap()).collect()
 }
 
-/// The same as the plan has it.
+/// The keep rules that apply, from the plan.
 fn kept(decision: &Decision) -> BTreeSet<&str> {
     let keys = [
         "last",

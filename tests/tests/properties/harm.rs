@@ -1,8 +1,8 @@
-//! Harm: what the functions did to a resource on an account with an attacker, that they did not do,
-//! or did not do yet, on the same account without.
+//! Harm: an action of the functions on a resource in an account with an attacker that they did not
+//! take, or not yet, in the same account without the attacker.
 //!
-//! A kind of harm is what was done and why tags sufficed for it. [`Excuse`] has a name for each case
-//! in which tags alone decide; what has none breaks the promise.
+//! A kind of harm is the action and the reason why tags were enough for it. [`Excuse`] has a name
+//! for each case in which tags alone decide. Harm without an excuse violates the guarantee.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,41 +15,46 @@ use super::history::{
     AccountHistory, Taken, TakenStep, day, find_image, find_instance, shared_with,
 };
 
-/// Why tags alone sufficed: the documented remainders.
+/// Why tags alone were enough: the documented exceptions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Excuse {
-    /// The wait before the first step of the policy rests on the tag alone: nothing of EC2's tells
-    /// since when an image is expired. With `deprecate_after = "never"` that is the wait before
-    /// disabling.
+    /// The wait before the first step of the policy depends only on the tag, because EC2 does not
+    /// report since when an image is expired. With `deprecate_after = "never"` this is the wait
+    /// before disabling.
     FirstStep,
-    /// The image was deprecated before it expired, by its owner or by a step that a rescue could not
-    /// undo because its tag was removed: EC2's deprecation time is an old one, and the wait before the
-    /// step after deprecating rests on the tag.
+    /// The image was deprecated before it expired, either by its owner or by a step that a rescue
+    /// could not undo because its tag was removed. EC2's deprecation time is then old, and the wait
+    /// after deprecating depends on the tag.
     DeprecatedBefore,
-    /// Somebody else disabled the image, and it was deprecated by anyone: its tags may be forged to
-    /// agree with EC2's deprecation time. A rescue may enable it, and its last wait counts from then.
+    /// Somebody else disabled the image, and anyone deprecated it: its tags may be forged to match
+    /// EC2's deprecation time. A rescue may enable it, and its last wait counts from then.
     DisabledByOthers,
-    /// The owner's deprecation time has come, or a step overwrote it: tags may be forged to agree with
-    /// EC2's, and a rescue then sets another. This is reversible.
+    /// The owner's deprecation time has passed, or a step overwrote it. Tags may be forged to match
+    /// EC2's, and a rescue then sets another time. This is reversible.
     ForgedDate,
-    /// With `recycle_bin = "optional"` the tag `delete-after` is enough beside EC2's description.
+    /// With `recycle_bin = "optional"`, the tag `delete-after` is enough in addition to EC2's
+    /// description.
     RecycleBinOptional,
-    /// EC2 says that it made the snapshot for an image that is in the Recycle Bin, and no step tagged
-    /// it, because somebody else deregistered the image or it was not one of its volumes: it may be
-    /// deleted once the policy's wait has passed since the image came there.
+    /// According to EC2, the snapshot was created for an image in the Recycle Bin. No step tagged
+    /// it, because somebody else deregistered the image, or it was not one of the image's volumes.
+    /// It may be deleted when the policy's wait has passed since the image entered the bin.
     InRecycleBin,
-    /// `[orphans]` deletes the snapshot anyhow, and only our tag says since when it was announced.
+    /// `[orphans]` deletes the snapshot in any case, and only our tag contains the time of its
+    /// announcement.
     AnnouncedOrphan,
-    /// Its image, which the policy removes, shares a snapshot with others. The snapshots are deleted
-    /// in the call that deregisters the last of them, unless several go on the same day: then later,
-    /// or, where EC2 attributes them to none, not at all. Tags may keep one of them a day longer.
+    /// Its image, which the policy removes, shares a snapshot with others. The snapshots are
+    /// deleted in the call that deregisters the last of these images. If several images are removed
+    /// on the same day, they are deleted later, or, if EC2 attributes them to no image, not at all.
+    /// Tags may keep one of these images a day longer.
     WithLastImage,
-    /// A step disabled the image and somebody enabled it by hand: it is kept until a person shares it
-    /// again with those in its tag. Without the tag it is kept no longer than any other.
+    /// A step disabled the image, and somebody enabled it manually. It is kept until a person
+    /// shares it again with the accounts in its tag. Without the tag it is kept like any other
+    /// image.
     NotSharedAgain,
-    /// A rescue enabled a newer image that somebody else had disabled: it took the place of this one.
+    /// A rescue enabled a newer image that somebody else had disabled. That image took this one's
+    /// place.
     Outranked,
-    /// The policy retires instances that ask for it in a tag.
+    /// The policy retires instances that have a tag for it.
     AskedByTag,
     /// A rescue enabled the image, and the account is in `safety.share_back`.
     ShareBack,
@@ -60,11 +65,11 @@ pub enum Excuse {
 pub enum HarmKind {
     /// It would not have happened at all.
     More(&'static str),
-    /// It happened sooner.
+    /// It happened earlier.
     Sooner(&'static str),
-    /// Tags alone decided, in a way that has a name.
+    /// Tags alone decided, with a known excuse.
     Excused(&'static str, Excuse),
-    /// An output held a secret.
+    /// An output contained a secret.
     Leaked,
 }
 
@@ -93,7 +98,7 @@ fn word(step: &TakenStep) -> &'static str {
     }
 }
 
-/// How far towards its removal a step brings an image.
+/// How close to removal a step brings an image.
 fn level(step: &TakenStep) -> u8 {
     match step {
         TakenStep::Deprecated => 1,
@@ -103,22 +108,22 @@ fn level(step: &TakenStep) -> u8 {
     }
 }
 
-/// The two accounts, and what was found so far.
+/// The two accounts, and the harm found so far.
 struct Comparison<'a> {
     account: &'a AccountPolicy,
     honest: &'a AccountHistory<'a>,
     attacked: &'a AccountHistory<'a>,
-    /// How much sooner each image was brought a step further: the steps after it are its consequences.
-    /// `None` when nobody knows.
+    /// How much earlier each image reached its state. Later steps are consequences of it. `None` if
+    /// this is unknown.
     ahead: BTreeMap<String, Option<SignedDuration>>,
-    /// The images that people treated otherwise by hand on the other account: what comes later there
-    /// may come later for that.
+    /// The images that people treated differently on the other account. Later steps there may be
+    /// caused by that.
     by_hand: BTreeSet<String>,
     found: Vec<Harm>,
 }
 
-/// Everything that was done on `attacked`, but not on `honest` by then. Consequences of what was
-/// found before are left out.
+/// All actions on `attacked` that did not happen on `honest` by then, except consequences of harm
+/// that was found before.
 pub fn compare<'a>(honest: &'a AccountHistory<'a>, attacked: &'a AccountHistory<'a>) -> Vec<Harm> {
     let account = attacked.account;
     let (ahead, by_hand) = (BTreeMap::new(), BTreeSet::new());
@@ -146,13 +151,13 @@ pub fn compare<'a>(honest: &'a AccountHistory<'a>, attacked: &'a AccountHistory<
 }
 
 impl Comparison<'_> {
-    /// Whether the other account had this step by then, too.
+    /// Whether the other account also had this step by then.
     fn had(&self, taken: &Taken) -> bool {
         let same = |one: &&Taken| one.resource == taken.resource && one.step == taken.step;
         self.honest.taken.iter().filter(same).any(|one| one.at <= taken.at)
     }
 
-    /// When the other account had this step, or one further, for the first time from `from` on.
+    /// The first time from `from` on at which the other account had this step, or a later one.
     fn first(&self, taken: &Taken, from: Timestamp) -> Option<Timestamp> {
         let further = |one: &&Taken| {
             one.resource == taken.resource
@@ -162,7 +167,7 @@ impl Comparison<'_> {
         self.honest.taken.iter().find(further).map(|one| one.at)
     }
 
-    /// When the other account undid steps on this image for the last time.
+    /// The last time at which the other account undid steps on this image.
     fn undone(&self, taken: &Taken) -> Option<Timestamp> {
         let undone = |one: &&Taken| {
             one.resource == taken.resource
@@ -172,10 +177,10 @@ impl Comparison<'_> {
         self.honest.taken.iter().rfind(undone).map(|one| one.at)
     }
 
-    /// Whether `taken` comes no sooner than what its images went through before allows, `due` being
-    /// when the other account had it.
+    /// Whether `taken` is not earlier than the previous steps on the image allow. `due` is the time
+    /// of the step on the other account.
     fn is_consequence(&self, image: &str, taken: &Taken, due: Option<Timestamp>) -> bool {
-        // What the other account has not had on the last day, it may have the day after.
+        // A step that the other account has not had by the last day may come on the next day.
         let due = due.unwrap_or(day(self.honest.days.len()));
         match self.ahead.get(image) {
             None => false,
@@ -187,7 +192,8 @@ impl Comparison<'_> {
     fn image_step(&mut self, taken: &Taken) -> Option<HarmKind> {
         let undone = self.undone(taken);
         let due = self.first(taken, undone.unwrap_or(Timestamp::MIN));
-        // The other account may not come to this step: people may have kept the image by then.
+        // The other account may not reach this step, because people may have kept the image by
+        // then.
         let is_ahead = self.ahead.contains_key(&taken.resource);
         if due.is_some_and(|due| due <= taken.at)
             || self.is_consequence(&taken.resource, taken, due)
@@ -210,7 +216,7 @@ impl Comparison<'_> {
             return (taken.step != TakenStep::Deprecated)
                 .then(|| HarmKind::More(word(&taken.step)));
         }
-        // A step that came later may have come after somebody enabled the image, and not before.
+        // A later step may have come after somebody enabled the image, and not before.
         let by_hand = |history: &AccountHistory<'_>| -> Vec<usize> {
             let all = history.by_hand.iter().filter(|(day, of)| *of == id && *day <= taken.day);
             all.map(|(day, _)| *day).collect()
@@ -245,8 +251,8 @@ impl Comparison<'_> {
         })
     }
 
-    /// Whether the wait since the step before has passed by EC2's clock; `None` if the policy has no
-    /// step before it, or no wait.
+    /// Whether the wait since the previous step has passed by EC2's clock. `None` if the policy has
+    /// no previous step, or no wait.
     fn has_waited(&self, taken: &Taken) -> Option<bool> {
         let waits = self.account.waits;
         let chain = [
@@ -263,7 +269,7 @@ impl Comparison<'_> {
         Some(dated.is_some_and(|dated| dated + wait <= taken.at))
     }
 
-    /// Why tags alone sufficed for a step on an image that is expired without them, too.
+    /// Why tags alone were enough for a step on an image that is expired without them too.
     fn excuse(&self, taken: &Taken, was_undone: bool) -> Option<Excuse> {
         match self.has_waited(taken) {
             None => return Some(Excuse::FirstStep),
@@ -293,7 +299,7 @@ impl Comparison<'_> {
             all.find(|one| one.step == TakenStep::Deregistered && one.resource == image)
                 .map(|one| one.at)
         };
-        // Whatever was done to its images sooner is the cause.
+        // Earlier actions on its images are the cause.
         let with_image = |user: &String| {
             let is_explained = self.ahead.contains_key(user) || self.by_hand.contains(user);
             is_explained && deregistered(self.attacked, user) == Some(taken.at)

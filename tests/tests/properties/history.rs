@@ -1,5 +1,6 @@
-//! An account over many days: what its people do, what the functions do, and in between whatever a
-//! test does. Written down is what the functions changed, as EC2 shows it, and not what they say.
+//! An account over many days: the actions of its people and of the functions, and what a test does
+//! in between. It records the changes of the functions as EC2 shows them, and not as the functions
+//! report them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,7 +20,7 @@ use super::people::People;
 use super::runs::{job, run, target};
 use super::worlds::now;
 
-/// What the functions did to a resource.
+/// An action of the functions on a resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TakenStep {
     /// The deprecation time was set, or moved to an earlier time.
@@ -47,15 +48,15 @@ pub struct Taken {
     pub day: usize,
     pub resource: String,
     pub step: TakenStep,
-    /// The account before the function ran.
+    /// The account before the run.
     pub world: Arc<Fleet>,
-    /// The deprecation time after it ran.
+    /// The deprecation time after the run.
     pub deprecation_time: Option<Timestamp>,
-    /// What people had decided about the image.
+    /// The decisions of people about the image.
     pub will: Will,
 }
 
-/// What people decided about one image.
+/// The decisions of people about one image.
 #[derive(Debug, Clone, Default)]
 pub struct Will {
     pub disabled: bool,
@@ -63,7 +64,8 @@ pub struct Will {
     pub shared: BTreeSet<String>,
 }
 
-/// What people decided, which EC2 does not tell: the state of an image does not say whose it is.
+/// The decisions of people, which EC2 does not show: the state of an image does not contain who
+/// changed it.
 #[derive(Debug, Clone, Default)]
 pub struct Decided {
     /// The images that an administrator disabled.
@@ -91,7 +93,7 @@ impl Decided {
         }
     }
 
-    /// Everything about the image is as people want it.
+    /// Whether the image is in the state that people want.
     pub fn take_over(&mut self, image: &FleetImage) {
         let id = &image.image_id;
         if image.state == "disabled" {
@@ -109,35 +111,35 @@ pub fn shared_with(image: &FleetImage) -> BTreeSet<String> {
     image.launch_permissions.iter().cloned().chain(everyone).collect()
 }
 
-/// When in a day something happens, the sweep over the images being at noon.
+/// The time of day of an event. The image sweep is at noon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     BeforeSweep,
     BetweenSweeps,
 }
 
-/// An account, and what has happened to it so far.
+/// An account and its history.
 pub struct AccountHistory<'a> {
     pub account: &'a AccountPolicy,
     pub policy: &'a Policy,
     pub fake: Fake,
-    /// How far the clock of the runs is ahead of EC2's, or behind it.
+    /// How far the clock of the runs is ahead of EC2's clock, or behind it.
     pub skew: SignedDuration,
     pub decided: Decided,
     /// The images that people enabled or disabled, with the day.
     pub by_hand: Vec<(usize, ImageId)>,
-    /// The account as it is now.
+    /// The current account.
     pub world: Arc<Fleet>,
     /// The account before the first day.
     pub first: Arc<Fleet>,
     /// The account at the end of each day so far.
     pub days: Vec<Arc<Fleet>>,
-    /// The images that carried the tag `expired-at` after the sweep of each day.
+    /// The images with the tag `expired-at` after the sweep of each day.
     pub expired: Vec<BTreeSet<ImageId>>,
     pub taken: Vec<Taken>,
-    /// All that happened, line by line; `None` when nobody wants to read it.
+    /// A log of all events; `None` if it is not needed.
     pub log: Option<Vec<String>>,
-    /// A text that no output may hold, and the outputs that do.
+    /// A text that no output may contain, and the outputs that contain it.
     pub secret: Option<&'static str>,
     pub leaks: Vec<(Timestamp, String)>,
 }
@@ -168,7 +170,7 @@ impl<'a> AccountHistory<'a> {
         }
     }
 
-    /// The same account with the same past, on which something else may be done from now on.
+    /// A copy of the account with the same history, for different actions from now on.
     pub fn fork(&self) -> Self {
         Self {
             account: self.account,
@@ -188,7 +190,7 @@ impl<'a> AccountHistory<'a> {
         }
     }
 
-    /// Goes through a day: people first, then the sweeps, with `others` before each of them.
+    /// Runs a day: the people first, then the sweeps, with `others` before each sweep.
     pub fn day(
         &mut self,
         today: usize,
@@ -218,7 +220,7 @@ impl<'a> AccountHistory<'a> {
         self.fake.set_clock(at);
     }
 
-    /// Changes the account as somebody else does.
+    /// Changes the account like somebody else.
     pub fn change(&mut self, change: impl FnOnce(&mut Fleet)) {
         self.fake.change(change);
         self.world = Arc::new(self.fake.world());
@@ -246,7 +248,7 @@ impl<'a> AccountHistory<'a> {
         }
     }
 
-    /// Runs one function, `at` by EC2's clock, and writes down what it changed.
+    /// Runs one function at `at` by EC2's clock, and records its changes.
     pub fn run(&mut self, today: usize, at: Timestamp, kind: FunctionKind, event: &Value) {
         self.set_clock(at);
         self.fake.forget_calls();
@@ -306,7 +308,7 @@ impl<'a> AccountHistory<'a> {
             }
             let dated = match (was.deprecation_time, is.deprecation_time) {
                 (Some(old), Some(new)) if new < old && old > at => Some(TakenStep::Deprecated),
-                // A date that has passed by a new one that has: it is as deprecated as before.
+                // From one past time to another past time: the image is still deprecated.
                 (Some(_), Some(new)) if new <= at + SignedDuration::from_mins(5) => None,
                 (Some(old), Some(new)) if new == old => None,
                 (None, None) => None,
@@ -340,12 +342,12 @@ impl<'a> AccountHistory<'a> {
 }
 
 impl Taken {
-    /// The image before the function ran.
+    /// The image before the run.
     pub fn image(&self) -> Option<&FleetImage> {
         find_image(&self.world, &self.resource.parse().ok()?)
     }
 
-    /// The snapshot before the function ran.
+    /// The snapshot before the run.
     pub fn snapshot(&self) -> Option<&FleetSnapshot> {
         find_snapshot(&self.world, &self.resource.parse().ok()?)
     }
@@ -366,7 +368,7 @@ pub fn schedule() -> Value {
     json!({"source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": {}})
 }
 
-/// The event of an image that came into a state.
+/// The event for an image that changed to a state.
 pub fn image_event(image: &str, state: &str, source: &str, at: Timestamp) -> Value {
     json!({
         "version": "0", "id": "e", "detail-type": "EC2 AMI State Change", "source": source,
@@ -387,7 +389,7 @@ pub fn find_instance<'f>(fleet: &'f Fleet, id: &InstanceId) -> Option<&'f FleetI
     fleet.instances.iter().find(|one| one.instance_id == *id)
 }
 
-/// Those of the tags that begin with our prefix.
+/// The tags with our prefix.
 pub fn our_tags(tags: &Tags) -> impl Iterator<Item = (&str, &str)> {
     tags.iter().filter(|(key, _)| key.starts_with(PREFIX))
 }

@@ -1,10 +1,10 @@
-//! What must hold for every fleet and every policy.
+//! Properties that must hold for any fleet and any policy.
 //!
-//! Fleets and policies are random; the account is the in-memory one, which the port's contract
-//! holds to the real adapter's behaviour. What is in use, and what a rule keeps, is computed
-//! here a second time and from the fleet itself, so that the plan is not tested against itself.
+//! Fleets and policies are random. The account is the in-memory one, which the port's contract
+//! compares with the real adapter. The references and the effect of keep rules are computed again
+//! from the fleet, so that the plan is not tested against itself.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod accounts;
 mod attacker;
@@ -140,7 +140,7 @@ proptest! {
             prop_assert!(!goes_on(&decision.action), "{} goes on only now: {decision:?}", decision.image_id);
             prop_assert!(!matches!(decision.action, Action::Rescue(_)), "{decision:?}");
         }
-        // The plan itself, applied once more, changes nothing either.
+        // Applying the same plan again changes nothing either.
         let policy = rules.policy();
         let left = images_left(&fake);
         let outcome = run(steward::apply::apply(&first, PermissionReadings::default(), &policy, &fake, RunContext::UNLIMITED));
@@ -171,7 +171,7 @@ proptest! {
         let is_off = |fleet: &Fleet| fleet.images.iter().filter(|image| image.state == "disabled").map(|image| image.image_id.clone()).collect::<BTreeSet<_>>();
         let disabled = is_off(&fake.world()).difference(&is_off(&fleet)).count();
         prop_assert!(gone + disabled <= rules.max_per_run as usize);
-        // Every image matches the one rule.
+        // All images match the one rule.
         prop_assert!((gone + disabled) as f64 <= (rules.max_fraction * before as f64).ceil());
         prop_assert_eq!(found.summary.deregister, gone);
         prop_assert_eq!(found.summary.disable, disabled);
@@ -194,14 +194,14 @@ proptest! {
         ][source];
         let fake = Fake::new(&fleet);
         fake.set(Switches::deny(&[action]));
-        // With every other choice, an account without templates is asked for no version of them.
+        // With all other values, no versions are requested in an account without templates.
         let mut rules = rules;
         rules.text = rules.text.replace("template_versions = 2", "").replace("template_versions = \"all\"", "");
         let found = sweep(&fake, &rules.policy(), now());
         prop_assert!(found.refusal.is_some());
         prop_assert_eq!(images_left(&fake).len(), fleet.images.len());
         let forward = |call: &&Call| matches!(call, Call::SetTags(..) | Call::Deprecate(..) | Call::Disable(_) | Call::Deregister(..));
-        // A rescue may set back a date of deprecation.
+        // A rescue may restore an earlier deprecation time.
         let calls = fake.calls();
         let rescued: Vec<_> = found.decisions.iter().filter(|one| matches!(one.action, Action::Rescue(_))).map(|one| &one.image_id).collect();
         let of_rescue = |call: &&Call| matches!(call, Call::Deprecate(image, _) if rescued.contains(&image));
@@ -244,7 +244,7 @@ proptest! {
             let long_enough = named.iter().chain(&made_for).all(waited);
             let allowed = made_for.as_ref().is_some_and(|image| entered(image).is_some()) || rules.deletes_orphans;
             let goes = due && gone(&named) && gone(&made_for) && long_enough && allowed;
-            // A lock is the provider's own refusal.
+            // The provider itself rejects deleting a locked snapshot.
             prop_assert_eq!(!left.contains(id), goes && !used.contains(id) && !held.contains(id), "{}", id);
         }
     }
@@ -283,7 +283,7 @@ proptest! {
     #[test]
     fn the_snapshots_of_a_removed_image_go_too(fleet in a_fleet(), rules in some_rules(), ignored in any::<bool>()) {
         let (fake, policy) = (Fake::new(&fleet), rules.policy());
-        // An old server ignores the wish to delete the snapshots with the image.
+        // An old server ignores the parameter for deleting snapshots with the image.
         fake.set(Switches { no_delete_associated: ignored, ..Switches::default() });
         sweep(&fake, &policy, now());
         prop_assert_eq!(lost_from_sight(&fleet, &fake), Vec::<SnapshotId>::new());
@@ -292,7 +292,7 @@ proptest! {
             fleet.images.iter().filter(|image| !left.contains(image.image_id.as_str())).cloned().collect()
         };
         let held = held_snapshots(&fleet, rules.keeps_shared_snapshots);
-        // The longest time that a rule here leaves them is a week.
+        // The longest wait for snapshots in a rule here is a week.
         reap(&fake, &policy, now() + SignedDuration::from_hours(24 * 8));
         let world = fake.world();
         let used: BTreeSet<_> = world.images.iter().flat_map(|image| &image.snapshots).collect();
@@ -303,8 +303,9 @@ proptest! {
             };
             let made_for = made_for_of(id);
             let was_ours = made_for.as_ref().is_some_and(|made_for| removed.iter().any(|one| one.image_id == *made_for));
-            // If EC2 made one of them for no image, all go with it, because the Recycle Bin keeps them;
-            // but not what it made for another one, or what somebody holds.
+            // If EC2 created one of them for no image, all are deleted with it, because the Recycle
+            // Bin keeps them. Exceptions are snapshots that EC2 created for another image, and
+            // protected snapshots.
             let is_nobodys = |one: &SnapshotId| made_for_of(one).is_none();
             let may_go = |one: &SnapshotId| {
                 let is_own = made_for_of(one).is_none_or(|origin| origin == image.image_id);
@@ -321,7 +322,7 @@ proptest! {
             let alone = image.snapshots.iter().all(|one| users(one) < 2);
             let at_once = !ignored && image.snapshots.iter().all(may_go) && (nobodys || is_zero);
             if (at_once && !alone) || (is_nobodys(id) && users(id) > 1) {
-                // It depends on which of its images goes last.
+                // It depends on which of its images is removed last.
                 continue;
             }
             let later = was_ours || (rules.deletes_orphans && made_for.as_ref().is_some_and(gone));

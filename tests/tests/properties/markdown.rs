@@ -1,5 +1,5 @@
-//! A plan in Markdown says the names and tags of images, which anybody may write, and they never
-//! are more than text: read back by a parser of GitHub's Markdown, every cell is what it was.
+//! A plan in Markdown contains names and tags of images, which anyone may write. They must always
+//! be plain text: a parser for GitHub's Markdown must return every cell unchanged.
 
 use comrak::nodes::{AstNode, NodeValue};
 use comrak::{Arena, Options, parse_document};
@@ -17,7 +17,7 @@ use steward::text_fmt::{excerpt, printable};
 use super::cases;
 use super::worlds::now;
 
-/// What could mean something to a parser of Markdown, or to GitHub.
+/// Characters that may have a meaning in Markdown or on GitHub.
 const HOSTILE: &[&str] = &[
     "@admin",
     "@org/team",
@@ -100,8 +100,8 @@ fn hostile() -> impl Strategy<Value = String> {
 const POLICY: &str = "version = 1\n[[rule]]\nname = \"web\"\ngroup_by = [\"tag:Family\"]\nkeep = { last = 1, tags = { Keep = \"*\" } }\n\
     [safety]\nmin_references = 0\nrecycle_bin = \"optional\"\n";
 
-/// Images of these names, each in a family of one of these values and with a value for a tag that
-/// keeps it, if there is one.
+/// Images with these names, each in a family of one of these values, and with an optional value of
+/// a tag in `keep.tags`.
 fn planned(images: &[(String, String, Option<String>)], policy: &str) -> Plan {
     let images: Vec<_> = images
         .iter()
@@ -126,7 +126,7 @@ fn planned(images: &[(String, String, Option<String>)], policy: &str) -> Plan {
     plan(&inventory, &Policy::parse(policy, "p").unwrap(), now())
 }
 
-/// The document, as GitHub's extensions read it.
+/// The document, parsed with GitHub's extensions.
 fn options() -> Options<'static> {
     let mut options = Options::default();
     options.extension.table = true;
@@ -140,14 +140,14 @@ fn options() -> Options<'static> {
     options
 }
 
-/// Text, and the part of it that is not code.
+/// The text, and the part of it that is not code.
 #[derive(Default)]
 struct Said {
     all: String,
     prose: String,
 }
 
-/// What a node says; HTML that is not ours is a panic.
+/// The text of a node. Panics at unexpected HTML.
 fn said<'a>(node: &'a AstNode<'a>) -> Said {
     let (mut said, mut in_code) = (Said::default(), false);
     for one in node.descendants() {
@@ -174,7 +174,7 @@ fn said<'a>(node: &'a AstNode<'a>) -> Said {
     said
 }
 
-/// Panics if anything in the document is more than text, tables and our own blocks.
+/// Panics if the document contains anything but text, tables and our own blocks.
 fn check_harmless<'a>(root: &'a AstNode<'a>) {
     for node in root.descendants() {
         match &node.data.borrow().value {
@@ -202,7 +202,7 @@ fn check_harmless<'a>(root: &'a AstNode<'a>) {
         }
         if matches!(node.data.borrow().value, NodeValue::Paragraph | NodeValue::TableCell) {
             let prose = said(node).prose;
-            // What GitHub would turn into a link or a picture.
+            // Text that GitHub would turn into a link or an image.
             for mark in ['@', '#', '/', '$', '\\', '`', '<', '&', '_'] {
                 assert!(!prose.contains(mark), "{mark} in {prose:?}");
             }
@@ -213,7 +213,7 @@ fn check_harmless<'a>(root: &'a AstNode<'a>) {
     }
 }
 
-/// The cells of all tables whose header begins with `first`, without the header.
+/// The cells of all tables whose header starts with `first`, without the header.
 fn rows<'a>(root: &'a AstNode<'a>, first: &str) -> Vec<Vec<String>> {
     let is_table = |node: &&AstNode<'_>| matches!(node.data.borrow().value, NodeValue::Table(_));
     let mut all = Vec::new();

@@ -5,7 +5,7 @@ use steward::policy::Glob;
 
 use super::*;
 
-/// What every suggestion promises: a glob or a key that images have, where the policy's has none.
+/// The guarantee of every suggestion: a glob or a key that images have, instead of the policy's.
 fn assert_near(conditions: &[ConditionCount]) {
     for one in conditions {
         let Some(near) = &one.near else { continue };
@@ -22,7 +22,7 @@ const VALUES: [&str; 4] = ["web", "Web", "shop", ""];
 const NAME_GLOBS: [&str; 7] = ["web-*", "web", "WEB-?", "db*", "{wbe-1,db}", "*", "nothing"];
 const VALUE_GLOBS: [&str; 4] = ["*", "web", "WEB", "sho"];
 
-/// A few images whose names and tags resemble each other.
+/// A few images with similar names and tags.
 fn similar_images() -> impl Strategy<Value = Inventory> {
     let tags = prop::collection::btree_map(
         prop::sample::select(&KEYS[..]),
@@ -45,7 +45,7 @@ fn similar_images() -> impl Strategy<Value = Inventory> {
     })
 }
 
-/// Rules for such images, which take them from one another.
+/// Rules for such images, which compete for them.
 fn similar_rules() -> impl Strategy<Value = Policy> {
     let glob = || prop::sample::select(&VALUE_GLOBS[..]);
     let key = || prop::sample::select(&KEYS[..]);

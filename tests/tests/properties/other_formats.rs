@@ -1,5 +1,5 @@
-//! State tags in a form that this program does not know, as a later version may write them: whatever
-//! has one stays as it is.
+//! State tags in an unknown form, as a later version may write them. Resources with such a tag
+//! remain unchanged.
 
 use proptest::prelude::*;
 use steward::model::{ImageId, Inventory, SnapshotId, TagNames, Tags};
@@ -13,7 +13,7 @@ use super::rules::some_rules;
 use super::worlds::{a_fleet, ago, image_id, now};
 use super::{cases, inventory};
 
-/// How a value differs from one that this program writes.
+/// How a value differs from those that this program writes.
 #[derive(Debug, Clone)]
 enum OtherForm {
     Before(String),
@@ -57,8 +57,8 @@ fn another_form() -> impl Strategy<Value = OtherForm> {
     ]
 }
 
-/// The state tags of images and of snapshots, and the others, which decide nothing here or that people
-/// write in any form.
+/// The state tags of images and snapshots, and the others, which have no effect here or which
+/// people write in any form.
 const OF_IMAGES: [&str; 3] = ["expired-at", "deprecation", "launch-permissions"];
 const OF_SNAPSHOTS: [&str; 2] = ["image", "delete-after"];
 const OTHERS: [&str; 5] =
@@ -81,7 +81,7 @@ fn value_of(key: &str, own: &str) -> String {
     }
 }
 
-/// How far the plan goes with the image: the removing steps are 2 and 3.
+/// The plan's next step for the image. The removing steps are 2 and 3.
 fn image_step(world: &Inventory, policy: &Policy, image: &ImageId) -> (u8, bool) {
     let found = plan(world, policy, now());
     let decision = found.decisions.iter().find(|one| one.image_id == *image).unwrap();
@@ -105,7 +105,7 @@ fn snapshot_step(world: &Inventory, policy: &Policy, snapshot: &SnapshotId) -> (
     let is_unknown = |reason: &SnapshotReason| {
         matches!(reason.kind(), "state_tag_unknown" | "state_tag_unreadable")
     };
-    // A snapshot that an image uses has no decision, and is kept without one.
+    // A snapshot that an image uses has no decision, and is kept.
     let is_reported = decision.is_none_or(|one| one.reasons.iter().any(is_unknown));
     (step, is_reported)
 }
@@ -114,7 +114,7 @@ fn with(tags: &Tags, key: &str, value: &str) -> Tags {
     tags.with(&[(key, value)].into_iter().collect())
 }
 
-/// Whether the value says that it came with the tags of another image: then it is ignored.
+/// Whether the value was copied with the tags of another image. Then it is ignored.
 fn is_of_another(value: &str, own: &str) -> bool {
     value.split_once(' ').is_some_and(|(id, _)| id != own && id.parse::<ImageId>().is_ok())
 }

@@ -1,4 +1,4 @@
-//! What the people of an account do beside this tool.
+//! The actions of the people of an account.
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
@@ -13,25 +13,25 @@ use super::history::{AccountHistory, Decided, find_image, image_event, shared_wi
 use super::runs::run;
 use super::worlds::{KINDS_OF_HOLDERS, hold, image_id};
 
-/// One thing that somebody does. Images are meant by their number.
+/// One action. Images are identified by number.
 #[derive(Debug, Clone)]
 pub enum People {
     Disable(usize),
     Enable(usize),
-    /// Sets the deprecation time, so many days from now.
+    /// Sets the deprecation time to this many days from now.
     Deprecate(usize, i64),
     Undeprecate(usize),
     Share(usize),
     Unshare(usize),
     Protect(usize),
     Unprotect(usize),
-    /// Disables and deprecates the image, and protects it.
+    /// Disables, deprecates and protects the image.
     Quarantine(usize),
     Keep(usize),
     Unkeep(usize),
     Use(u8, usize),
     EndUses,
-    /// Deregisters the image, and leaves its snapshots.
+    /// Deregisters the image without deleting its snapshots.
     Deregister(usize),
     Create,
 }
@@ -74,8 +74,8 @@ impl People {
     }
 
     pub fn apply(&self, history: &mut AccountHistory<'_>, today: usize) {
-        // Where rank keeps images, one that an attacker kept takes an older one's place as soon as
-        // a newer one goes: the policy's own doing.
+        // If images are kept by rank, an image that an attacker kept takes an older one's place
+        // when a newer one is removed. This is an effect of the policy.
         if history.account.ranked && self.ranks() {
             return;
         }
@@ -107,7 +107,7 @@ impl People {
             return;
         }
         if let Self::Deregister(_) = self {
-            // It goes into the Recycle Bin, if a rule covers it, or is protected.
+            // The image is moved to the Recycle Bin, if a rule covers it, or is protected.
             let _ = run(history.fake.deregister(&id, SnapshotFate::DeleteLater, FRESH));
             return history.change(|_| {});
         }
@@ -123,7 +123,7 @@ impl People {
         }
     }
 
-    /// Changes an image, as EC2 does when it is asked to.
+    /// Changes an image, like EC2 does on request.
     fn change(&self, image: &mut FleetImage, decided: &mut Decided, at: jiff::Timestamp) {
         let id = image.image_id.clone();
         let keep = format!("{PREFIX}keep");
@@ -137,7 +137,7 @@ impl People {
             Self::Enable(_) if image.state == "disabled" => {
                 image.state = "available".to_owned();
                 decided.disabled.remove(&id);
-                // Nobody gave back what it had before.
+                // Nobody restored its former permissions.
                 decided.shared.remove(&id);
             }
             Self::Deprecate(_, days) => {
@@ -169,7 +169,7 @@ impl People {
             Self::Keep(_) => {
                 image.tags = image.tags.with(&[(keep.as_str(), "people")].into_iter().collect());
             }
-            // Only what people wrote: what an attacker adds only keeps more.
+            // Only what people wrote: an attacker can only make more images kept.
             Self::Unkeep(_) if image.tags.get(&keep) == Some("people") => {
                 image.tags = image.tags.without(&[keep]);
             }
@@ -178,7 +178,7 @@ impl People {
     }
 }
 
-/// Ends all uses that [`hold`] began, but not the templates that others wrote.
+/// Ends all uses that [`hold`] started, but not templates that others wrote.
 pub fn end_uses(fleet: &mut Fleet) {
     fleet.instances.retain(|one| one.instance_id.as_str().contains("source"));
     fleet.launch_templates.retain(|one| one.launch_template_id.starts_with("lt-attack"));
@@ -192,7 +192,7 @@ pub fn end_uses(fleet: &mut Fleet) {
     fleet.ssm_parameters.retain(|one| one.name.starts_with("/prod/"));
 }
 
-/// A new image, whose event comes at once.
+/// A new image, whose event arrives immediately.
 fn create(history: &mut AccountHistory<'_>, today: usize) {
     let at = super::history::day(today) - SignedDuration::from_hours(6);
     let image: ImageId = format!("ami-new{today}").parse().unwrap();

@@ -1,5 +1,5 @@
-//! The morning after a bad policy: whatever a policy did to an account within the days that the
-//! Recycle Bin keeps things, `restore` takes it back.
+//! The morning after a bad policy: `restore` undoes everything that a policy did to an account, as
+//! long as the Recycle Bin keeps the resources.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use super::rules::some_rules;
 use super::runs::{reap, run, sweep};
 use super::worlds::{a_fleet, now};
 
-/// The fleet as it was before anybody ran this tool on it.
+/// The fleet before this tool was ever run on it.
 fn untouched(mut fleet: Fleet) -> Fleet {
     let ours = ["expired-at", "deprecation", "launch-permissions", "image", "delete-after"]
         .map(|name| format!("image-steward:{name}"));
@@ -58,10 +58,11 @@ proptest! {
         let after = fake.world();
         for was in &before.images {
             let Some(is) = after.images.iter().find(|one| one.image_id == was.image_id) else {
-                // What failed when it was made has nothing to be launched, but comes back too.
+                // A failed image cannot be launched, but is restored too.
                 return Err(TestCaseError::fail(format!("{} is not back", was.image_id)));
             };
-            // EC2 takes no date that has passed: it is then one of the restore, or left to be.
+            // EC2 accepts no deprecation time in the past. The restored time is then set by the
+            // restore, or not set.
             let mut was = was.clone();
             if was.deprecation_time.is_some_and(|date| date <= at) {
                 prop_assert!(is.deprecation_time.is_some());

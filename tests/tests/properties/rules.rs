@@ -1,4 +1,4 @@
-//! Random policies, and what they keep: computed from the fleet, not from the plan.
+//! Random policies, and the images that they keep, computed from the fleet and not from the plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use steward_tests::fleet::Fleet;
 
 use super::worlds::{HOUR, ago};
 
-/// The numbers of a random policy, and the policy.
+/// The values of a random policy, and the policy.
 #[derive(Debug, Clone)]
 pub struct Rules {
     pub last: u32,
@@ -28,7 +28,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// A cap leaves work for the next run; some properties are about a run that does all.
+    /// A cap leaves steps for the next run. Some properties are about a run that applies all.
     pub fn lift_caps(&mut self) {
         self.text =
             self.text.replace(&format!("max_per_run = {}", self.max_per_run), "max_per_run = 1000");
@@ -42,7 +42,7 @@ impl Rules {
     }
 }
 
-/// When an expired image is deprecated, disabled and deregistered, and its snapshots go.
+/// When an expired image is deprecated, disabled and deregistered, and its snapshots deleted.
 const STEPS: [[&str; 3]; 8] = [
     ["0d", "0d", "0d"],
     ["0d", "1d", "7d"],
@@ -76,7 +76,7 @@ pub fn some_rules() -> impl Strategy<Value = Rules> {
         let (max_per_run, max_fraction) = limits;
         let ([deprecate, disable, deregister], delete, shared, orphans, versions) = steps;
         let group_by = if grouped { r#"["tag:Family", "architecture"]"# } else { "[]" };
-        // The tag keeps an image, whichever table names it.
+        // The tag keeps an image, whichever table contains it.
         let (rule_tags, safety_tags) =
             if pinned_by_rule { ("Pinned = \"*\"", "") } else { ("", "Pinned = \"*\"") };
         let own_shared =
@@ -112,7 +112,7 @@ pub fn some_rules() -> impl Strategy<Value = Rules> {
     })
 }
 
-/// Which images take part in the ranking, newest first, by family: computed from the fleet.
+/// The ranked images by family, newest first, computed from the fleet.
 pub fn families(fleet: &Fleet, rules: &Rules) -> BTreeMap<String, Vec<(Timestamp, String)>> {
     let mut families: BTreeMap<String, Vec<(Timestamp, String)>> = BTreeMap::new();
     for image in &fleet.images {

@@ -1,4 +1,4 @@
-//! Runs over an account in memory.
+//! Runs on an account in memory.
 
 use std::collections::BTreeSet;
 
@@ -46,7 +46,7 @@ pub fn job<'a>(
     Job { cloud: fake, instances: fake, bus: None, target, policy, mode, now, context }
 }
 
-/// One sweep over images in apply mode.
+/// One image sweep in apply mode.
 pub fn sweep(fake: &Fake, policy: &Policy, now: Timestamp) -> Plan {
     fake.set_clock(now);
     let target = target(fake);
@@ -58,20 +58,20 @@ pub fn sweep(fake: &Fake, policy: &Policy, now: Timestamp) -> Plan {
     })
 }
 
-/// One whole sweep over images in apply mode, as the schedule begins it.
+/// One complete image sweep in apply mode, as started by the schedule.
 pub fn scheduled_sweep(fake: &Fake, policy: &Policy, now: Timestamp) -> JobReport {
     fake.set_clock(now);
     let target = target(fake);
     run(job(fake, &target, policy, Mode::Apply, now).prune_images(&Trigger::Schedule))
 }
 
-/// The plan of a sweep, with all the evidence that one looks at.
+/// The plan of a sweep, with all data that a sweep verifies.
 pub fn planned(fake: &Fake, policy: &Policy) -> Plan {
     let target = target(fake);
     run(job(fake, &target, policy, Mode::Plan, now()).plan_images()).0
 }
 
-/// One sweep over snapshots in apply mode.
+/// One snapshot sweep in apply mode.
 pub fn reap(fake: &Fake, policy: &Policy, now: Timestamp) {
     fake.set_clock(now);
     let target = target(fake);
@@ -83,13 +83,13 @@ pub fn images_left(fake: &Fake) -> BTreeSet<String> {
     fake.world().images.iter().map(|image| image.image_id.to_string()).collect()
 }
 
-/// Whether the action marks the image or takes a step with it.
+/// Whether the action tags the image as expired or applies a step to it.
 pub fn goes_on(action: &Action) -> bool {
     !matches!(action, Action::Keep | Action::Wait | Action::Rescue(_))
 }
 
-/// Snapshots of images that are gone which nobody would ever find again: they exist, no image
-/// uses them, and they do not carry the ledger.
+/// Snapshots of removed images that no run would find again: they exist, no image uses them, and
+/// they have no state tags.
 pub fn lost_from_sight(before: &Fleet, fake: &Fake) -> Vec<SnapshotId> {
     let after = fake.world();
     let left: BTreeSet<_> = after.images.iter().map(|image| &image.image_id).collect();

@@ -1,5 +1,5 @@
-//! Running a comparison on many random cases, on all processors, and the smallest case of each kind
-//! of harm.
+//! Running a comparison on many random cases, on all processors. The result is the smallest case of
+//! each kind of harm.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
@@ -17,17 +17,17 @@ struct Seen {
     first: u64,
 }
 
-/// What is said from outside.
+/// Settings from the environment.
 struct Wanted {
-    /// `STEWARD_CASES`: how many cases.
+    /// `STEWARD_CASES`: the number of cases.
     cases: u64,
-    /// `STEWARD_SEED`: the seed of the first case; those of the others follow.
+    /// `STEWARD_SEED`: the seed of the first case. The others use the following numbers.
     seed: u64,
     /// `STEWARD_SHRINKS`: how many smaller cases are tried for each kind of harm.
     shrinks: u64,
 }
 
-#[expect(clippy::disallowed_methods, reason = "how many cases there are is said from outside")]
+#[expect(clippy::disallowed_methods, reason = "the number of cases is set from outside")]
 fn wanted() -> Wanted {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap());
     Wanted {
@@ -45,8 +45,8 @@ fn case<S: Strategy>(strategy: &S, seed: u64) -> S::Tree {
     strategy.new_tree(&mut TestRunner::new_with_rng(config, rng)).unwrap()
 }
 
-/// Compares all cases, prints how often each kind of harm was found, and panics with the smallest
-/// case of each kind that is not documented, as `tell` describes it.
+/// Compares all cases and prints how often each kind of harm was found. Panics with the smallest
+/// case of each undocumented kind, as described by `tell`.
 pub fn search<S: Strategy>(
     name: &str,
     strategy: impl Fn() -> S + Sync,

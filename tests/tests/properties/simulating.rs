@@ -1,7 +1,7 @@
-//! A simulation and the real thing: on the same account, with the same sweeps, they end the same.
+//! A simulation and real runs reach the same end, for the same account and the same sweeps.
 //!
-//! The real thing is `apply` on the account in memory, day by day, with all that it reads on its
-//! way. The simulation begins with an inventory in which all of that has been read.
+//! The real runs are `apply` on the account in memory, day by day, with everything that it reads.
+//! The simulation starts with an inventory that contains all this data.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,16 +21,16 @@ use super::rules::{Rules, some_rules};
 use super::runs::{reap, run, sweep, target};
 use super::worlds::{a_fleet, now};
 
-/// Every step of every policy has come by then, the Recycle Bin has been emptied, and the clocks of
-/// the policies' zone have not been changed.
+/// All steps of all policies have been applied by then, the Recycle Bin is empty, and there was no
+/// clock change in the policies' time zone.
 const DAYS: u32 = 40;
 
-/// The sweeps begin half a minute late: EC2 cuts the seconds of a deprecation off.
+/// The sweeps start half a minute late, because EC2 truncates the seconds of a deprecation time.
 fn day(days: u32) -> Timestamp {
     now() + SignedDuration::from_hours(24 * i64::from(days)) + SignedDuration::from_secs(30)
 }
 
-/// An inventory that knows all that a run would read.
+/// An inventory with all data that a run would read.
 fn whole_inventory(fake: &Fake, fleet: &Fleet, policy: &Policy) -> Inventory {
     let scope = policy.safety.reference_scope();
     let context = RunContext::UNLIMITED;
@@ -52,7 +52,7 @@ fn whole_inventory(fake: &Fake, fleet: &Fleet, policy: &Policy) -> Inventory {
     })
 }
 
-/// What a sweep may change of an image, as text.
+/// The fields of an image that a sweep may change, as text.
 fn image_line(image: &Image) -> String {
     let Image { state, tags, deprecation_time, public, launch_permissions, .. } = image;
     let mut with: Vec<_> = launch_permissions.iter().flatten().map(ToString::to_string).collect();
@@ -61,8 +61,8 @@ fn image_line(image: &Image) -> String {
     format!("{state} {tags:?} {deprecation_time:?} {public} {with:?}")
 }
 
-/// The snapshots of `fleet` that several images use: which of them a tag names depends on the order in
-/// which they are written.
+/// The snapshots in `fleet` that several images use. Which image their tag contains depends on the
+/// order of writing.
 fn used_by_several(fleet: &Fleet) -> BTreeSet<SnapshotId> {
     let used =
         fleet.images.iter().flat_map(|image| image.snapshots.iter().collect::<BTreeSet<_>>());
@@ -75,7 +75,7 @@ fn used_by_several(fleet: &Fleet) -> BTreeSet<SnapshotId> {
     several
 }
 
-/// All images and snapshots, with what a sweep may change of them.
+/// All images and snapshots, with the fields that a sweep may change.
 fn lines<'a>(
     images: impl IntoIterator<Item = &'a Image>,
     snapshots: impl IntoIterator<Item = &'a Snapshot>,
@@ -108,12 +108,11 @@ fn real_lines(fake: &Fake, shared: &BTreeSet<SnapshotId>) -> BTreeMap<String, St
     lines(&images, &snapshots, shared)
 }
 
-/// The fleet without images that somebody shared after they were marked: a run asks with whom an
-/// image is shared only when it is about to do something to it, so that one that waits for its step
-/// is rescued when that is due, and by a simulation, which knows, at once. The same holds for what uses
-/// an image, where a run asks EC2 about those only that it would do something to: for marks on the
-/// snapshots of an image in use, and for an image that was marked and takes a place only as long as
-/// others are disabled.
+/// The fleet without images that were shared after they expired. A run reads launch permissions
+/// only for images that it is about to change, so a waiting image is rescued when it is due. A
+/// simulation knows the permissions and rescues it immediately. The same applies to references,
+/// which a run requests only for images that it would change. It affects the tags of snapshots of
+/// an image in use, and expired images that take a place only as long as others are disabled.
 fn asked_in_time(mut fleet: Fleet) -> Fleet {
     let marked = fleet.images.iter().filter(|one| one.tags.has("image-steward:expired-at"));
     let marked: BTreeSet<_> = marked.map(|one| one.image_id.clone()).collect();
@@ -134,7 +133,7 @@ fn asked_in_time(mut fleet: Fleet) -> Fleet {
     fleet
 }
 
-/// Goes through the days with both, and says how much was done.
+/// Runs the days with both, and returns how many steps were applied.
 fn check(fleet: &Fleet, rules: &Rules) -> Result<Done, TestCaseError> {
     let (fake, policy) = (Fake::new(fleet), rules.policy());
     let inventory = whole_inventory(&fake, fleet, &policy);
@@ -164,7 +163,7 @@ fn a_simulation_ends_where_the_real_sweeps_end() {
     let total = std::cell::RefCell::new(Done::default());
     let worlds = (a_fleet(), some_rules(), any::<bool>());
     let result = runner.run(&worlds, |(mut fleet, mut rules, is_capped)| {
-        // A run asks with whom an image is shared only when the caps let something happen to it.
+        // A run reads launch permissions only if the caps allow a step on the image.
         match is_capped {
             true => fleet.images.iter_mut().for_each(|one| one.launch_permissions.clear()),
             false => rules.lift_caps(),

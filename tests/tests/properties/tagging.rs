@@ -1,4 +1,4 @@
-//! Tags that no event announced: a lost event makes no difference after the next sweep.
+//! Tags of images without an event: a lost event makes no difference after the next sweep.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ use super::worlds::{HOUR, ago, image_id, now, snapshot_id};
 
 const CREATED_BY: &str = "image-steward:created-by";
 
-/// A policy whose rule does not look at the tags that it writes.
+/// A policy whose rule does not depend on the tags that it writes.
 fn a_policy() -> impl Strategy<Value = Policy> {
     let shape = (0_u32..4, any::<bool>(), any::<bool>(), any::<bool>(), 0_u8..2);
     shape.prop_map(|(last, sets, copies, to_snapshots, steps)| {
@@ -36,7 +36,7 @@ fn a_policy() -> impl Strategy<Value = Policy> {
     })
 }
 
-/// An image of the last 30 days with snapshots of its own, and whether its event was lost.
+/// An image of the last 30 days with its own snapshots, and whether its event was lost.
 fn an_image(n: usize) -> impl Strategy<Value = (FleetImage, Vec<FleetSnapshot>, bool)> {
     let tags = (
         option::weighted(0.2, prop_oneof![Just("Team"), Just("ManagedBy"), Just(CREATED_BY)]),
@@ -98,7 +98,7 @@ fn a_world() -> impl Strategy<Value = (Fleet, Vec<bool>)> {
     })
 }
 
-/// The event of every image that is not `lost`, an hour before the sweep.
+/// The events of all images that are not `lost`, an hour before the sweep.
 fn events(fake: &Fake, policy: &Policy, lost: &[bool]) {
     let at = now() - SignedDuration::from_hours(1);
     for (image, _) in fake.world().images.iter().zip(lost).filter(|(_, lost)| !**lost) {
@@ -112,7 +112,7 @@ fn events(fake: &Fake, policy: &Policy, lost: &[bool]) {
     }
 }
 
-/// The account without the tag that only CloudTrail tells.
+/// The account without the tag that only CloudTrail provides.
 fn up_to_creator(fake: &Fake) -> Fleet {
     let mut world = fake.world();
     let without = |tags: &mut Tags| *tags = tags.without(&[CREATED_BY.to_owned()]);
@@ -132,7 +132,7 @@ proptest! {
         scheduled_sweep(&heard, &policy, now());
         scheduled_sweep(&missed, &policy, now());
         prop_assert_eq!(up_to_creator(&missed), up_to_creator(&heard));
-        // And another sweep has nothing to add.
+        // Another sweep changes nothing.
         let after = missed.world();
         missed.forget_calls();
         let report = scheduled_sweep(&missed, &policy, now());

@@ -1,4 +1,4 @@
-//! Random fleets; and, computed from the fleet itself, what is in use.
+//! Random fleets, and the images in use, computed from the fleet itself.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ pub fn snapshot_id(n: usize) -> SnapshotId {
     format!("snap-{n:02}").parse().unwrap()
 }
 
-/// One random image: number, age in hours, and the rest.
+/// One random image: number, age in hours, and other fields.
 pub fn an_image(n: usize) -> impl Strategy<Value = FleetImage> {
     let shape = (
         0_i64..24 * 400,
@@ -61,7 +61,7 @@ pub fn an_image(n: usize) -> impl Strategy<Value = FleetImage> {
         )| {
             let (protected, public, shared, pinned) = flags;
             let (deprecated, step, copied) = steps;
-            // A copy of another image, made with all tags.
+            // A copy of another image, created with all tags.
             let own = if copied { image_id(n + 30) } else { image_id(n) };
             let mut tags = vec![("Family", family.to_owned())];
             if let Some(keep) = keep {
@@ -73,7 +73,7 @@ pub fn an_image(n: usize) -> impl Strategy<Value = FleetImage> {
             if pinned {
                 tags.push(("Pinned", "yes".to_owned()));
             }
-            // How far the steps have been taken: not, deprecated, or disabled too.
+            // Which steps were applied: none, deprecated, or deprecated and disabled.
             let step = if expired.is_some() && state == "available" { step } else { 0 };
             if let Some(hours) = expired.filter(|_| step > 0) {
                 let what = if step > 1 { "disabled" } else { "deprecated" };
@@ -96,8 +96,7 @@ pub fn an_image(n: usize) -> impl Strategy<Value = FleetImage> {
             image.tags = tags.into_iter().collect();
             image.protected =
                 if protected { "enabled-without-cooldown" } else { "disabled" }.to_owned();
-            // A disabled image cannot be shared.
-            // EC2 takes them when it disables, and only what can be launched can be shared.
+            // A disabled image cannot be shared. EC2 removes its permissions when it disables it.
             let private = image.state != "available";
             image.public = public && !private;
             image.launch_permissions =
@@ -112,7 +111,7 @@ pub fn ago(seconds: i64) -> Timestamp {
     now() - SignedDuration::from_secs(seconds)
 }
 
-/// One random snapshot: whose it was by its tags and by its description, and what holds it.
+/// One random snapshot: its image by its tags and by its description, and what protects it.
 fn a_snapshot(n: usize) -> impl Strategy<Value = FleetSnapshot> {
     let shape = (
         option::weighted(0.2, (0_usize..24, -24_i64..24 * 20, any::<bool>())),
@@ -125,7 +124,7 @@ fn a_snapshot(n: usize) -> impl Strategy<Value = FleetSnapshot> {
         let mut snapshot = FleetSnapshot::new(snapshot_id(n), ago(1000 * HOUR));
         let mut tags = Vec::new();
         if let Some((image, due, agrees)) = mark {
-            // Most often what our tag says is what EC2 says.
+            // Usually our tag and EC2's description agree.
             let image = made_for.filter(|_| agrees).map_or(image, |(made_for, _)| made_for);
             tags.push(("image-steward:image", image_id(image).to_string()));
             let mark = DeletionMark { due: ago(due * HOUR), marked_at: ago((due + 24 * 7) * HOUR) };
@@ -146,12 +145,12 @@ fn a_snapshot(n: usize) -> impl Strategy<Value = FleetSnapshot> {
     })
 }
 
-/// Up to 18 images, their 24 snapshots, and who uses which image: (kind of holder, image).
+/// Up to 18 images with 24 snapshots, and the references: (kind of reference, image).
 pub fn a_fleet() -> impl Strategy<Value = Fleet> {
     fleet_of(18)
 }
 
-/// The same with fewer images.
+/// Fewer images.
 pub fn fleet_of(most: usize) -> impl Strategy<Value = Fleet> {
     let images: Vec<_> = (0..most).map(an_image).collect();
     let snapshots: Vec<_> = (0..24).map(a_snapshot).collect();
@@ -183,7 +182,7 @@ pub fn fleet_of(most: usize) -> impl Strategy<Value = Fleet> {
     )
 }
 
-/// Most snapshots of images carry the description that EC2 writes for the first of their images.
+/// Most snapshots of images have the description that EC2 writes for the first of their images.
 fn describe_snapshots(fleet: &mut Fleet) {
     for (number, snapshot) in fleet.snapshots.iter_mut().enumerate() {
         let of = |image: &&FleetImage| image.snapshots.contains(&snapshot.snapshot_id);
@@ -197,7 +196,7 @@ fn describe_snapshots(fleet: &mut Fleet) {
     }
 }
 
-/// The same, with some of the images that are gone in the Recycle Bin.
+/// Some of the deregistered images are in the Recycle Bin.
 pub fn a_fleet_with_a_bin() -> impl Strategy<Value = Fleet> {
     let entered = vec(option::weighted(0.5, 0_i64..24 * 13), 24);
     (a_fleet(), entered).prop_map(|(mut fleet, entered)| {
@@ -213,17 +212,17 @@ pub fn a_fleet_with_a_bin() -> impl Strategy<Value = Fleet> {
     })
 }
 
-/// The image that a snapshot was made for, if EC2 says so and the snapshot is no copy.
+/// The image for which a snapshot was created according to EC2, if it is not a copy.
 pub fn made_for(snapshot: &FleetSnapshot) -> Option<ImageId> {
     let original = snapshot.volume_id != "vol-ffffffff";
     let image = snapshot.description.strip_prefix("Created by CreateImage(i-1) for ")?;
     image.parse().ok().filter(|_| original)
 }
 
-/// How many kinds of holders [`hold`] knows.
+/// The number of kinds of references in [`hold`].
 pub const KINDS_OF_HOLDERS: u8 = 12;
 
-/// Lets a holder of the given kind hold `image`.
+/// Creates a reference of the given kind to `image`.
 pub fn hold(fleet: &mut Fleet, number: usize, kind: u8, image: &ImageId) {
     let other = ImageId::to_string(&"ami-elsewhere".parse().unwrap());
     let template = |versions: &[&str]| LaunchTemplate {
@@ -239,7 +238,8 @@ pub fn hold(fleet: &mut Fleet, number: usize, kind: u8, image: &ImageId) {
             })
             .collect(),
     };
-    // Held only by the version that somebody pins: neither the default nor the latest.
+    // In use only through a version that is neither the default nor the latest, and to which an
+    // Auto Scaling group refers.
     let pinned = || template(&[&other, image.as_str(), &other]);
     let pin = Specification { launch_template_id: format!("lt-{number}"), version: "2".to_owned() };
     match kind {
@@ -305,7 +305,7 @@ pub fn hold(fleet: &mut Fleet, number: usize, kind: u8, image: &ImageId) {
     }
 }
 
-/// The images that [`hold`] put to use: read from the fleet, not from the plan.
+/// The images to which [`hold`] created references, read from the fleet and not from the plan.
 pub fn in_use(fleet: &Fleet) -> BTreeSet<String> {
     let mut used: BTreeSet<String> =
         fleet.instances.iter().map(|instance| instance.image_id.to_string()).collect();
@@ -321,7 +321,7 @@ pub fn in_use(fleet: &Fleet) -> BTreeSet<String> {
     used
 }
 
-/// The snapshots that no deletion may touch, whatever becomes of their image.
+/// The snapshots that must not be deleted, whatever happens to their image.
 pub fn held_snapshots(fleet: &Fleet, keeps_shared: bool) -> BTreeSet<SnapshotId> {
     let named = fleet.launch_templates.iter().flat_map(|template| &template.versions);
     let named = named.flat_map(|version| version.snapshots.clone());
