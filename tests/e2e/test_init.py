@@ -150,7 +150,9 @@ class TestFromAnAccount:
         made = image_steward(account, "init", "--out", str(policy))
         assert made.returncode == PART
         assert "not read: instances" in made.stderr
-        assert "# WARNING: SOME SOURCES COULD NOT BE READ: instances" in policy.read_text()
+        assert (
+            "# WARNING: SOME SOURCES COULD NOT BE READ: instances" in policy.read_text()
+        )
         assert steward("validate", "--policy", policy).returncode == DONE
 
     def test_an_empty_account_gets_an_example(self, account: Account) -> None:

@@ -262,6 +262,10 @@ def test_what_has_no_effect_is_in_the_log_and_in_the_event(
         "rule near: no image matches; no name matches `web`; "
     )
     logs = runtime.logs("prune-images")
-    [line] = [one for one in logs if one.get("message") == "policy setting or tag has no effect"]
+    [line] = [
+        one
+        for one in logs
+        if one.get("message") == "policy setting or tag has no effect"
+    ]
     assert (line["level"], line["note"]) == ("WARN", "rule_matches_nothing")
     assert line["text"] == note["text"]
