@@ -129,9 +129,7 @@ class TestPlan:
         Path(file).write_text(json.dumps(content))
         done = image_steward(account, "apply", file, "--policy", rules, "--yes")
         assert (done.returncode, done.stdout) == (USAGE, "")
-        assert f"{file}: plan.decisions[2].held_by: unknown field" in (
-            done.stderr
-        )
+        assert f"{file}: plan.decisions[2].held_by: unknown field" in (done.stderr)
         assert account.calls() == []
         assert account.fleet() == before
 
