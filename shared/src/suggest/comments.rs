@@ -25,7 +25,7 @@ pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> 
         ),
         format!(
             "Its rules match {matched} of {}. On {}, at most {expired} of them are expired; sharing was not read. No image is changed before \
-             you run `image-steward apply` or deploy the functions with MODE=apply. An image in use is never \
+             you run `image-steward apply` or deploy the functions in apply mode. An image in use is never \
              removed, whatever the policy.",
             counted(*images, "image"),
             date(now)
