@@ -658,7 +658,7 @@ class TestExplain:
         assert "not even in its Recycle Bin" in done.stdout
         bad = image_steward(account, "explain", "i-1", "--policy", rules)
         assert bad.returncode == USAGE
-        assert "is not an image id" in bad.stderr
+        assert "is not an image ID" in bad.stderr
 
     def test_what_could_not_be_read_is_said(self, account: Account, rules: str) -> None:
         account.load(web_fleet())

@@ -117,7 +117,7 @@ fn tagged(tag: TagDescription) -> Result<Option<(ResourceId, String)>, CloudErro
         Some(_) => return Ok(None),
     };
     let resource = resource.map_err(|cause| {
-        bad_response(ApiCall::DescribeTags, format!("invalid id of a tagged resource: {cause}"))
+        bad_response(ApiCall::DescribeTags, format!("invalid ID of a tagged resource: {cause}"))
     })?;
     Ok(Some((resource, tag.value.unwrap_or_default())))
 }

@@ -44,7 +44,7 @@ pub struct ValidateArgs {
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// Id or name of the image.
+    /// ID or name of the image.
     #[arg(value_name = "IMAGE")]
     pub image: ImageRef,
     #[command(flatten)]

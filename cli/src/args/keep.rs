@@ -9,7 +9,7 @@ use super::{AwsArgs, OutputArgs, PrefixArgs};
 /// Arguments of `keep`.
 #[derive(Debug, Args)]
 pub struct KeepArgs {
-    /// Ids or names of images, or ids of snapshots.
+    /// IDs or names of images, or IDs of snapshots.
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<ResourceRef>,
     /// Keep them for this long, for example `2w`, `3d` or `6mo` [default: permanently].
@@ -40,7 +40,7 @@ pub struct KeepArgs {
 /// Arguments of `unkeep`.
 #[derive(Debug, Args)]
 pub struct UnkeepArgs {
-    /// Ids or names of images, or ids of snapshots.
+    /// IDs or names of images, or IDs of snapshots.
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<ResourceRef>,
     #[command(flatten)]

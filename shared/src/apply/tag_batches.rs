@@ -57,7 +57,7 @@ impl<'a> TagBatches<'a> {
         resources: &[ResourceId],
         tags: &Tags,
     ) -> Vec<Result<(), CloudError>> {
-        // EC2 does not document what it does with duplicate ids.
+        // EC2 does not document what it does with duplicate IDs.
         let unique: BTreeSet<&ResourceId> = resources.iter().collect();
         if unique.len() == resources.len() {
             return self.set_unique(resources, tags).await;

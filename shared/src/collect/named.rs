@@ -17,7 +17,7 @@ const MIN_SIMILARITY: f64 = 0.85;
 /// An image that the user may have meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// The image's id.
+    /// The image's ID.
     pub image_id: ImageId,
     /// The image's name.
     pub name: Arc<str>,
@@ -131,7 +131,7 @@ pub fn find_in(
 }
 
 /// Finds the images that `asked` identifies, in the same order: existing images and, with
-/// `recycled`, images in the Recycle Bin. Ids take no call. Names take one call in total, and
+/// `recycled`, images in the Recycle Bin. IDs take no call. Names take one call in total, and
 /// another for the Recycle Bin.
 ///
 /// # Errors

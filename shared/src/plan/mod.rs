@@ -83,7 +83,7 @@ pub struct Plan {
 /// The decision about an image, with its reasons.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
-    /// The image id.
+    /// The image ID.
     pub image_id: ImageId,
     /// The name of the image.
     pub name: Arc<str>,
@@ -363,7 +363,7 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
 }
 
 /// The images of each rule, in the order of the policy, and the images in no family, sorted by name
-/// and id.
+/// and ID.
 fn group<'a>(
     inventory: &'a Inventory,
     policy: &'a Policy,

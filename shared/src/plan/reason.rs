@@ -1,6 +1,6 @@
 //! The reasons in a plan: why an image is kept or expired.
 //!
-//! Every reason contains its numbers and ids. Its JSON form is part of the documented format of
+//! Every reason contains its numbers and IDs. Its JSON form is part of the documented format of
 //! plans.
 
 use std::fmt;
@@ -26,7 +26,7 @@ use crate::text_fmt::{date, ordinal};
 pub enum Reason {
     /// Another account owns the image, or its owner is unknown.
     NotOurs {
-        /// The account id of the owner.
+        /// The account ID of the owner.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owner: Option<AccountId>,
     },

@@ -265,7 +265,7 @@ pub struct RawSafety {
     #[serde(default)]
     pub shared_snapshots: Option<Word<SharedSnapshots>>,
     /// The accounts with which a run may share an image again when it rescues the image: account
-    /// ids, and ARNs of organizations and organizational units. To share it with anyone else, use
+    /// IDs, and ARNs of organizations and organizational units. To share it with anyone else, use
     /// `image-steward restore`, which asks for confirmation. Default: none.
     #[serde(default)]
     pub share_back: Vec<ShareBack>,
@@ -283,7 +283,7 @@ pub struct RawSafety {
     /// found expired, and again right before it is disabled or deregistered. Default: "required".
     #[serde(default)]
     pub references_check: Option<Word<Check>>,
-    /// The ids of launch templates that are ignored where the image or snapshot of a version cannot
+    /// The IDs of launch templates that are ignored where the image or snapshot of a version cannot
     /// be determined. Such a version counts as referring to none. Without this setting, such a
     /// version prevents all removals. Default: none.
     #[serde(default)]
@@ -298,7 +298,7 @@ pub struct RawSafety {
     /// and snapshots with any of them are never deleted, whatever rule applies. Default: none.
     #[serde(default)]
     pub keep_tags: BTreeMap<String, RawGlob>,
-    /// The ids of images that are never changed. Default: none.
+    /// The IDs of images that are never changed. Default: none.
     #[serde(default)]
     #[schemars(with = "Vec<String>", inner(regex(pattern = "^ami-[0-9a-z-]+$")))]
     pub pinned: Vec<ImageId>,

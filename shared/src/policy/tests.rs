@@ -106,7 +106,7 @@ set = { "aws:x" = "1" }
         "p.toml:13:58: rule[1].retire.disable_after: `7 dayz` is not a duration; use",
         "p.toml:16:16: safety.max_fraction: 1.5 is not a number from 0 to 1; for 25%, write 0.25",
         "p.toml:17:21: safety.template_versions: 0 is not a number from 1 to 10000; use \"default+latest\", \"all\" or a number of newest versions",
-        "p.toml:18:11: safety.pinned[0]: `i-1` is not an image id: ",
+        "p.toml:18:11: safety.pinned[0]: `i-1` is not an image ID: ",
         "p.toml:21:19: tagging.set.aws:x: tag keys that begin with `aws:` are reserved for AWS; remove it",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
@@ -237,10 +237,10 @@ fn unknown_values_are_reported_with_valid_values() {
         ("shared_images = \"maybe\"", "`maybe` is not a valid value; use \"keep\" or \"retire\""),
         ("shared_snapshots = \"no\"", "`no` is not a valid value; use \"keep\" or \"retire\""),
         ("share_back = [\"all\"]", "a run never makes an image public; use a quoted"),
-        ("share_back = [\"1234\"]", "`1234` is not a valid value; use a quoted account id"),
+        ("share_back = [\"1234\"]", "`1234` is not a valid value; use a quoted account ID"),
         (
             "share_back = [123456789012]",
-            "123456789012 is not a valid value; use a quoted account id",
+            "123456789012 is not a valid value; use a quoted account ID",
         ),
         ("recycle_bin = \"off\"", "`off` is not a valid value; use \"required\" or \"optional\""),
         ("references_check = \"yes\"", "`yes` is not a valid value; use \"required\" or \"off\""),

@@ -49,18 +49,18 @@ use crate::policy::{Check, Policy, TrustedTag};
 use crate::saved_plan::{Difference, Differences};
 use crate::text_fmt::{printable, thousands};
 
-/// Which ids a text lists.
+/// Which IDs a text lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ids {
-    /// All ids.
+    /// All IDs.
     All,
     /// Only the first few, if there are more than ten.
     First,
 }
 
-/// The maximum number of ids that are listed by default.
+/// The maximum number of IDs that are listed by default.
 const MAX_LISTED: usize = 10;
-/// The number of ids that are listed if there are more.
+/// The number of IDs that are listed if there are more.
 const FIRST_IDS: usize = 3;
 
 /// Returns the text for a step.
@@ -193,7 +193,7 @@ fn ids<'a>(resources: impl Iterator<Item = &'a ResourceId>) -> Vec<String> {
     resources.map(ToString::to_string).collect()
 }
 
-/// Appends a line with these ids, if there are any.
+/// Appends a line with these IDs, if there are any.
 fn list(text: &mut String, what: &str, ids: &[String], which: Ids) {
     let count = thousands(ids.len());
     let shown = match is_listed(ids.len(), which) {

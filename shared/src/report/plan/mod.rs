@@ -84,7 +84,7 @@ pub fn family_names(plan: &Plan) -> Vec<String> {
 }
 
 /// Formats the plan: a refusal and notes, a table by rule, the families, the orphaned snapshots,
-/// and a summary. Ids are never wrapped or truncated. With the `policy` of the plan, reasons are
+/// and a summary. IDs are never wrapped or truncated. With the `policy` of the plan, reasons are
 /// more detailed.
 pub fn plan_text(
     plan: &Plan,
@@ -200,7 +200,7 @@ fn end_of(
     text
 }
 
-/// Sorts decisions by `sort`, then by age and id.
+/// Sorts decisions by `sort`, then by age and ID.
 pub fn sort_decisions(decisions: &mut [&Decision], sort: SortBy) {
     decisions.sort_by(|a, b| {
         let by_age = |one: &Decision| (one.created_at.is_none(), one.created_at);
