@@ -152,7 +152,7 @@ fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
         let Some(ebs) = device.ebs else {
             // Ephemeral and removed devices have no `ebs`.
             if device.virtual_name.is_none() && device.no_device.is_none() {
-                return Err(bad(format!("unknown kind of device in {image_id}")));
+                return Err(bad(format!("unknown device type in {image_id}")));
             }
             continue;
         };
@@ -160,7 +160,9 @@ fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
         let Some(text) = ebs.snapshot_id else {
             // A volume that is empty at launch has a size and no snapshot.
             if ebs.volume_size.is_none() {
-                return Err(bad(format!("a volume of {image_id} has neither snapshot nor size")));
+                return Err(bad(format!(
+                    "a volume of {image_id} has neither a snapshot nor a size"
+                )));
             }
             continue;
         };

@@ -110,7 +110,7 @@ impl Templates {
     pub(super) fn add(&mut self, version: LaunchTemplateVersion) -> Result<(), CloudError> {
         let (Some(id), Some(number)) = (version.launch_template_id, version.version_number) else {
             let message =
-                "the response contains a version without template ID or number".to_owned();
+                "the response contains a version without a template ID or a number".to_owned();
             return Err(bad_response(ApiCall::DescribeLaunchTemplateVersions, message));
         };
         let name = version.launch_template_name;
