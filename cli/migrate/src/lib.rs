@@ -211,7 +211,7 @@ const STRICTER: [(&str, &str); 6] = [
     ("missing data", "a source that cannot be read refuses every removal of the run"),
     ("steps", "deprecate, disable, deregister, delete snapshots; each step can be undone"),
     ("Recycle Bin", "nothing is removed without rules for images and snapshots (recycle_bin)"),
-    ("caps", "a run disables or deregisters a limited number (max_per_run, max_fraction)"),
+    ("limits", "a run disables or deregisters a limited number (max_per_run, max_fraction)"),
     ("families", "the newest image of a family is kept, however old it is"),
 ];
 
