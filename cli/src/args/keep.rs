@@ -26,7 +26,7 @@ pub struct KeepArgs {
     /// Replace an existing tag even if it keeps the image for longer.
     #[arg(long)]
     pub shorten: bool,
-    /// Reason, shown in the tag and in plans.
+    /// Reason to store in the tag and show in plans.
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     #[command(flatten)]

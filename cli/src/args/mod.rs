@@ -63,7 +63,7 @@ pub const EXIT_CODES: [(&str, &str); 7] = [
     ("2", "usage or policy error"),
     ("3", "partly done, or interrupted during changes"),
     ("4", "refused: no image is removed; the output shows the reason"),
-    ("5", "gate exceeded: the plan removes more than --max-removals allows"),
+    ("5", "limit exceeded: the plan removes more than --max-removals allows"),
     ("130", "interrupted before any change"),
 ];
 
