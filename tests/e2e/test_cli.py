@@ -501,7 +501,7 @@ def test_validate_lists_the_tags_that_are_trusted(tmp_path: Path) -> None:
         "  Family: group_by of rule web",
         "  Release: keep.tags of rule web",
         "  Team: safety.keep_tags",
-        "  image-steward:keep: opt-out",
+        "  image-steward:keep: exclusion",
         "  any tags that Recycle Bin rules match: images that no rule covers are kept",
     ]
     done = image_steward(NOWHERE, "validate", "--policy", rules)

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{DeletionMark, ImageId, Tags};
 
-/// The names of the project's tags. The policy can change their prefix.
+/// The names of the state tags. The policy can change their prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagNames {
     /// On images: when the image was first found expired. The waiting times of the retire steps
@@ -12,8 +12,8 @@ pub struct TagNames {
     pub expired_at: String,
     /// On images: the ID of the image, followed by its launch permissions before it was disabled.
     pub launch_permissions: String,
-    /// On images: the ID of the image, followed by its deprecation before it was deprecated by the
-    /// project.
+    /// On images: the ID of the image, followed by its deprecation before image-steward
+    /// deprecated it.
     pub deprecation: String,
     /// On snapshots: the image that the snapshot backs, so that it is known after the image was
     /// deregistered.

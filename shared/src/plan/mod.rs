@@ -10,7 +10,7 @@
 //! - `steps`: selects the next step
 //! - `state_tags`: parses state tags
 //! - `undo`: undoes steps
-//! - `limits`: caps and refusals
+//! - `limits`: limits and refusals
 //! - `summary`: counts
 //! - `notes`: parts of the policy and tags that have no effect
 //! - `reason`: reasons for keeping and retiring an image

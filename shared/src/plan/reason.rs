@@ -175,11 +175,11 @@ pub enum Reason {
         /// When the image was created.
         created_at: Timestamp,
     },
-    /// A step is due, but the run has reached a cap.
+    /// A step is due, but the run has reached a limit.
     Deferred {
-        /// The key of the cap in the policy.
+        /// The key of the limit in the policy.
         cap: Cap,
-        /// The number of images that the cap allows in this run.
+        /// The number of images that the limit allows in this run.
         limit: u32,
     },
     /// The launch permissions are too long to save in a tag. Disabling or deregistering the image
@@ -258,7 +258,7 @@ pub enum Manager {
     ImageBuilder,
 }
 
-/// A cap on the number of removals in a run.
+/// A limit on the number of removals in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]

@@ -204,8 +204,8 @@ pub struct RawKeep {
     pub at_least: Option<Count>,
 }
 
-/// When the retire steps are due. Each time starts when the image is first found expired.
-/// `delete_snapshots_after` starts at the deregistration.
+/// When the retire steps are due, counted from when a run first found the image expired.
+/// `delete_snapshots_after` counts from the deregistration.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawRetire {
@@ -284,8 +284,8 @@ pub struct RawSafety {
     #[serde(default)]
     pub references_check: Option<Word<Check>>,
     /// The IDs of launch templates that are ignored where the image or snapshot of a version cannot
-    /// be determined. Such a version counts as referring to none. Without this setting, such a
-    /// version prevents all removals. Default: none.
+    /// be determined. Such a version does not count as a reference. Without this setting, it
+    /// prevents all removals. Default: none.
     #[serde(default)]
     #[schemars(inner(regex(pattern = "^lt-[0-9a-f]+$")))]
     pub ignore_templates: Vec<String>,

@@ -624,12 +624,12 @@ keep = { last = 1 }
         "Release: keep.tags of rule web",
         "Stage: match of rule web, keep.tags of rule web",
         "Team: match of rule web",
-        "fleet:keep: opt-out",
+        "fleet:keep: exclusion",
     ];
     assert_eq!(lines(&policy), expected);
     let plain = "version = 1\n[[rule]]\nname = \"a\"\nkeep.last = 1\n";
     let plain = Policy::parse(plain, "p").unwrap();
-    assert_eq!(lines(&plain), ["image-steward:keep: opt-out"]);
+    assert_eq!(lines(&plain), ["image-steward:keep: exclusion"]);
     let retires =
         "version = 1\ninstances.retire = \"stop\"\n[[rule]]\nname = \"a\"\nkeep.last = 1\n";
     let retires = Policy::parse(retires, "p").unwrap();

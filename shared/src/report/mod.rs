@@ -80,7 +80,7 @@ pub fn outcome_text(outcome: &Outcome, which: Ids) -> String {
     let done = DONE.iter().map(|(step, what)| (*what, ids(outcome.done(*step))));
     let left = [
         ("snapshots still in use, left to a later run", ids(outcome.in_use())),
-        ("deferred by a cap", ids(outcome.deferred())),
+        ("deferred by a limit", ids(outcome.deferred())),
         ("not reached, left to a later run", ids(outcome.not_reached())),
     ];
     for (what, ids) in done.chain(left) {
@@ -124,7 +124,7 @@ pub fn differences_text(differences: &Differences, which: Ids) -> String {
         let _ = writeln!(text, "changed: {} more; -v lists all", thousands(more));
     }
     let left = ids(left_for_later.iter());
-    list(&mut text, "not in the plan, left to the next one", &left, which);
+    list(&mut text, "not in the plan, left to the next plan", &left, which);
     text
 }
 
@@ -137,7 +137,7 @@ pub fn trusted_tags_text(policy: &Policy, style: OutputStyle) -> String {
         style.paragraph(&mut text, 2, &printable(&format!("{key}: {}", uses.join(", "))));
     }
     if policy.safety.recycle_bin == Check::Required {
-        let rules = "any tags that Recycle Bin rules match: images that no rule covers are kept";
+        let rules = "tags in Recycle Bin rules: an image that no rule covers is kept";
         style.paragraph(&mut text, 2, rules);
     }
     text
