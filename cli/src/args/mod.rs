@@ -170,7 +170,7 @@ pub enum Command {
     /// Print the IAM policy that a user or pipeline needs, or a role with it
     ///
     /// The policy allows retiring only images and snapshots that belong to the account and have
-    /// been tagged. The command does not need access to the account.
+    /// image-steward's state tags. The command does not need access to the account.
     #[command(
         after_help = "Examples:\n  image-steward permissions\n  image-steward permissions apply restore keep --region eu-central-1\n  image-steward permissions apply --image-parameter '/golden/*' --shared-images\n  image-steward permissions plan --format terraform --trust github > role.tf"
     )]

@@ -90,10 +90,7 @@ impl<'a> TagBatches<'a> {
             if batch.len() < 2 || !self.may_split(error.kind) {
                 let error = match batch.len() {
                     0 | 1 => error,
-                    _ => untried(
-                        error,
-                        "its batch failed, and too many parts of the batch failed too",
-                    ),
+                    _ => untried(error, "its batch failed, and so did too many parts of the batch"),
                 };
                 results[batch].fill(Err(error));
                 continue;

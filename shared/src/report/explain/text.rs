@@ -223,7 +223,7 @@ fn what_it_is(explanation: &Explanation) -> Vec<String> {
 /// Describes with whom the image is shared, if known.
 fn sharing(image: &Image) -> String {
     match (&image.launch_permissions, &image.launch_permissions_unread) {
-        (Some(with), _) if with.is_empty() => "shared with nobody".to_owned(),
+        (Some(with), _) if with.is_empty() => "not shared".to_owned(),
         (Some(with), _) => {
             let is_account = |one: &LaunchPermission| matches!(one, LaunchPermission::Account(_));
             let kind = if with.iter().all(is_account) { "account" } else { "grantee" };
