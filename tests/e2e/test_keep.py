@@ -207,7 +207,7 @@ class TestUnkeep:
         assert done.returncode == DONE
         assert done.stdout.splitlines() == [
             f"{ami(3)} web-3: no longer kept (before: kept until the end of 2099-12-24: audit)",
-            f"{ami(4)} web-4: nothing to remove: it has no tag {KEEP}",
+            f"{ami(4)} web-4: nothing to remove: the tag {KEEP} does not exist",
         ]
         assert KEEP not in tags_of(fleet.fleet(), ami(3))
 

@@ -234,14 +234,14 @@ mod tests {
         assert!(image_of(no_list).unwrap_err().message.contains("lacks the devices of"));
         let no_kind = BlockDeviceMapping::builder().device_name("/dev/xvda").build();
         let image = plain().block_device_mappings(no_kind).build();
-        assert!(image_of(image).unwrap_err().message.contains("unknown kind of device"));
+        assert!(image_of(image).unwrap_err().message.contains("unknown device type"));
         let volume = |size| EbsBlockDevice::builder().set_volume_size(size).build();
         let with = |size| {
             let device = BlockDeviceMapping::builder().ebs(volume(size)).build();
             image_of(plain().block_device_mappings(device).build())
         };
         assert_eq!(with(Some(8)).unwrap().snapshots, Box::default());
-        assert!(with(None).unwrap_err().message.contains("neither snapshot nor size"));
+        assert!(with(None).unwrap_err().message.contains("neither a snapshot nor a size"));
     }
 
     #[test]

@@ -100,7 +100,7 @@ fn by_name<'a>(
             return Err(bad_response(CALL, message));
         }
         if found.insert(name, one).is_some() {
-            let message = format!("the response contains the parameter {name} twice");
+            let message = format!("the response contains parameter {name} twice");
             return Err(bad_response(CALL, message));
         }
     }
