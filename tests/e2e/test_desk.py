@@ -108,7 +108,9 @@ class TestPlan:
         # 1 and 2 are kept.
         assert listed == image_ids(web_fleet()) - {ami(1), ami(2)}
         counts = "1 to rescue, 1 to tag as expired, 3 to deregister, 1 waiting; "
-        assert last.startswith(counts + "3 of 8 kept (1 in use). Applying the plan now ")
+        assert last.startswith(
+            counts + "3 of 8 kept (1 in use). Applying the plan now "
+        )
         assert "deregisters 3 images and deletes their snapshots from 2" in last
         assert last.endswith("; it eventually saves at most USD 2.16 a month.")
         assert (
