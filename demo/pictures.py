@@ -97,12 +97,16 @@ def excerpt(account: Account) -> str:
     )
     first, *lines = [line for line in done.lines if line]
     chosen = [first]
-    for sign, reason in (("=", "last"), ("~", "expired"), ("+", "in use")):
+    for sign, reason in (
+        ("=", r"\w+ of last \d+$"),
+        ("~", "expired: "),
+        ("+", "in use: "),
+    ):
         row = next(
             number
             for number, line in enumerate(lines)
             if line.startswith(f"  {sign} ")
-            and lines[number + 1].strip().startswith(reason)
+            and re.match(reason, lines[number + 1].strip())
             and not lines[number + 2].startswith("      ")
         )
         chosen += lines[row : row + 2]
@@ -133,7 +137,7 @@ def screenshots(account: Account) -> None:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for scheme in ("light", "dark"):
             tab = browser.new_page(
-                viewport={"width": 1280, "height": 860}, color_scheme=scheme
+                viewport={"width": 1280, "height": 900}, color_scheme=scheme
             )
             tab.goto(page.as_uri())
             tab.wait_for_selector("svg")

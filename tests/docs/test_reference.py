@@ -59,7 +59,7 @@ def test_every_key_of_the_policy() -> None:
 
 def test_every_key_says_its_type() -> None:
     sections = re.split(r"^#{3,4} `([a-z_.]+)`$", page("policy.md"), flags=re.MULTILINE)
-    kinds = r"Text|Number|Count|Glob|List|Table|Length of time|`"
+    kinds = r"Text|Number|Count|Glob|List|Table|Duration|`"
     for key, text in zip(sections[1::2], sections[2::2], strict=True):
         assert re.match(rf"\s*(?:{kinds})", text), f"{key} says not what it takes"
 

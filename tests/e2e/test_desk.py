@@ -324,7 +324,7 @@ class TestSavedPlan:
         done = apply_saved(account, saved)
         if changed is None:
             assert done.returncode == DONE, done.stdout
-            assert "left for the next one (1): " + ami(2) in done.stdout
+            assert "left to the next one (1): " + ami(2) in done.stdout
             assert image_ids(before) - image_ids(account.fleet()) == set(DUE)
             return
         assert done.returncode == REFUSED
@@ -660,7 +660,7 @@ class TestExplain:
         assert "not even in its Recycle Bin" in done.stdout
         bad = image_steward(account, "explain", "i-1", "--policy", rules)
         assert bad.returncode == USAGE
-        assert "is not an image ID" in bad.stderr
+        assert "not an image ID" in bad.stderr
 
     def test_what_could_not_be_read_is_said(self, account: Account, rules: str) -> None:
         account.load(web_fleet())

@@ -159,7 +159,7 @@ def test_the_table_has_a_line_a_week_and_says_how_it_ends(desk: Desk) -> None:
     assert lines[28] == ""
     assert lines[-1].startswith("After 180 days: ")
     assert lines[-1].endswith(" a month (now 1,200, 9,600 and USD 519).")
-    assert "1 of 1 family go on making images" in done.stdout
+    assert "1 of 1 family gets new images" in done.stdout
 
 
 def test_two_policies_stand_side_by_side(desk: Desk) -> None:

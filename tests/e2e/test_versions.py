@@ -61,7 +61,7 @@ def refusal(done: Any, file: str, number: int | None, remedy: str) -> None:
         "`format` is missing" if number is None else f"format {number} is not supported"
     )
     assert found in line
-    assert "of format 1; " in line
+    assert "with format 1; " in line
     assert ("update image-steward, or " in line) == (number == 2)
     assert remedy in line
 
@@ -129,9 +129,7 @@ class TestPlan:
         Path(file).write_text(json.dumps(content))
         done = image_steward(account, "apply", file, "--policy", rules, "--yes")
         assert (done.returncode, done.stdout) == (USAGE, "")
-        assert f"{file}: plan.decisions[2].held_by: this field is not known" in (
-            done.stderr
-        )
+        assert f"{file}: plan.decisions[2].held_by: unknown field" in (done.stderr)
         assert account.calls() == []
         assert account.fleet() == before
 

@@ -11,7 +11,17 @@ import pytest
 
 from harness import ROOT
 
-GROUPS = ("deploy", "demo", "test", "dist", "check", "deployed", "browser", "lock")
+GROUPS = (
+    "deploy",
+    "demo",
+    "test",
+    "dist",
+    "check",
+    "deployed",
+    "browser",
+    "pictures",
+    "lock",
+)
 # Each in a separate environment, so that it may have other versions.
 APART = ("peers", "checkov")
 VENDOR = ROOT / "cli/report/vendor"

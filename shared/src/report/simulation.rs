@@ -123,13 +123,14 @@ fn size(point: &Point, price: &Price) -> [String; 3] {
 fn assumptions(simulation: &Simulation) -> String {
     let (growing, still) = (simulation.growing, simulation.still);
     let mut text = format!(
-        "Assumptions: {} of {} continue to get new images at their recent rate, images in use stay in use, and new images are never used.",
+        "Assumptions: {} of {} {} new images at the recent rate, images in use stay in use, and new images are not used.",
         thousands(growing),
         if growing + still == 1 {
             "1 family".to_owned()
         } else {
             format!("{} families", thousands(growing + still))
-        }
+        },
+        if growing == 1 { "gets" } else { "get" }
     );
     if simulation.sizes_unknown > 0 {
         let unknown = counted(simulation.sizes_unknown, "snapshot");

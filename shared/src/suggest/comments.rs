@@ -25,8 +25,8 @@ pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> 
         ),
         format!(
             "Its rules match {matched} of {}. On {}, at most {expired} of them are expired. That number ignores launch \
-             permissions, which were not read. No image is changed before you run `image-steward apply` or deploy the functions with MODE=apply. An image in use is never \
-             removed, whatever the policy.",
+             permissions, which were not read. No image is changed before you run `image-steward apply` or deploy the \
+             functions in apply mode. An image in use is never removed, whatever the policy.",
             counted(*images, "image"),
             date(now)
         ),

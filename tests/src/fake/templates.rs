@@ -194,5 +194,5 @@ fn parameter(state: &State, faults: &mut Faults, name: &str) -> Result<ImageId, 
         return Err(error::of(ACTION, "", &format!("{who} is of type SecureString")));
     }
     let parsed = parameter.value.trim().parse();
-    parsed.map_err(|_| error::of(ACTION, "", &format!("{who} contains no image id")))
+    parsed.map_err(|_| error::of(ACTION, "", &format!("{who} contains no image ID")))
 }

@@ -13,7 +13,7 @@ fn without_its_name(folder: &str, text: &str) -> String {
 }
 
 /// `files` are the `main.rs` files of the functions, with the folder name as path.
-fn function_violations(files: &[SourceFile]) -> Vec<Violation> {
+fn function_violations(files: &[RustFile]) -> Vec<Violation> {
     let violation = |path: &String, line, what: &str| Violation {
         path: path.clone(),
         line,
@@ -21,7 +21,7 @@ fn function_violations(files: &[SourceFile]) -> Vec<Violation> {
     };
     let mut found = Vec::new();
     let first = files.first().map(|file| without_its_name(&file.path, &file.text));
-    for SourceFile { path, text } in files {
+    for RustFile { path, text } in files {
         if text.lines().count() > MAX_LINES_OF_MAIN {
             found.push(violation(path, MAX_LINES_OF_MAIN + 1, "main.rs is too long"));
         }

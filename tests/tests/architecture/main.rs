@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use steward_tests::source_text::test_modules;
 
 /// A file of the repository.
-struct SourceFile {
+struct RustFile {
     /// Relative to the root of the repository, or to the sources of a crate.
     path: String,
     text: String,
@@ -50,8 +50,8 @@ fn root() -> PathBuf {
 
 /// All Rust files below `folder`, sorted, with paths relative to `folder`. Output of cargo and of
 /// Python's tools is skipped.
-fn rust_files(folder: &Path) -> Vec<SourceFile> {
-    fn collect(base: &Path, folder: &Path, found: &mut Vec<SourceFile>) {
+fn rust_files(folder: &Path) -> Vec<RustFile> {
+    fn collect(base: &Path, folder: &Path, found: &mut Vec<RustFile>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -62,7 +62,7 @@ fn rust_files(folder: &Path) -> Vec<SourceFile> {
             } else if name.ends_with(".rs") {
                 let text = fs::read_to_string(&path).unwrap();
                 let path = path.strip_prefix(base).unwrap().to_str().unwrap().to_owned();
-                found.push(SourceFile { path, text });
+                found.push(RustFile { path, text });
             }
         }
     }
@@ -74,7 +74,7 @@ fn rust_files(folder: &Path) -> Vec<SourceFile> {
 }
 
 /// The sources of the core, without files that are compiled only for tests.
-fn core() -> Vec<SourceFile> {
+fn core() -> Vec<RustFile> {
     let mut files = rust_files(&root().join("shared/src"));
     let tests: Vec<String> =
         files.iter().flat_map(|file| test_modules(&file.path, &file.text)).collect();
@@ -82,8 +82,8 @@ fn core() -> Vec<SourceFile> {
     files
 }
 
-fn file(path: &str, text: &str) -> SourceFile {
-    SourceFile { path: path.to_owned(), text: text.to_owned() }
+fn file(path: &str, text: &str) -> RustFile {
+    RustFile { path: path.to_owned(), text: text.to_owned() }
 }
 
 fn shown(violations: &[Violation]) -> Vec<String> {

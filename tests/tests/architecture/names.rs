@@ -33,9 +33,9 @@ fn types_of(text: &str) -> Vec<(usize, String)> {
 }
 
 /// The types with the same name as another one.
-fn name_violations(files: &[SourceFile]) -> Vec<Violation> {
+fn name_violations(files: &[RustFile]) -> Vec<Violation> {
     let mut defined: BTreeMap<String, Vec<(String, usize)>> = BTreeMap::new();
-    for SourceFile { path, text } in files {
+    for RustFile { path, text } in files {
         for (line, name) in types_of(text) {
             defined.entry(name).or_default().push((path.clone(), line));
         }

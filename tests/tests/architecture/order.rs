@@ -60,9 +60,9 @@ fn mentions(path: &str, text: &str) -> Vec<(usize, String)> {
 }
 
 /// References to modules that are not below the referring one.
-fn order_violations(order: &[String], files: &[SourceFile]) -> Vec<Violation> {
+fn order_violations(order: &[String], files: &[RustFile]) -> Vec<Violation> {
     let mut found = Vec::new();
-    for SourceFile { path, text } in files.iter().filter(|file| file.path != "lib.rs") {
+    for RustFile { path, text } in files.iter().filter(|file| file.path != "lib.rs") {
         let own = path.split('/').next().unwrap().trim_end_matches(".rs");
         let violation = |line, what: String| Violation {
             path: path.clone(),
@@ -105,7 +105,7 @@ fn policy_and_plan_know_nothing_of_the_ports() {
             file.path.starts_with(&format!("{module}/")) || file.path == format!("{module}.rs")
         });
         let mut count = 0;
-        for SourceFile { path, text } in own {
+        for RustFile { path, text } in own {
             let names: Vec<_> = mentions(path, text).into_iter().map(|(_, name)| name).collect();
             assert!(!names.contains(&"cloud".to_owned()), "{path}: {names:?}");
             count += 1;

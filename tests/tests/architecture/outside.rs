@@ -26,9 +26,9 @@ const OUTSIDE: [&str; 13] = [
 /// Prefixes of crates that must not be direct or transitive dependencies of the core.
 const OUTSIDE_CRATES: [&str; 5] = ["aws", "azure", "hyper", "lambda", "tokio"];
 
-fn outside_violations(files: &[SourceFile]) -> Vec<Violation> {
+fn outside_violations(files: &[RustFile]) -> Vec<Violation> {
     let mut found = Vec::new();
-    for SourceFile { path, text } in files {
+    for RustFile { path, text } in files {
         let code = product_code(text, Masked::CommentsAndLiterals);
         for word in OUTSIDE {
             let free = places(&code, word).into_iter().filter(|at| !is_lifetime(&code, *at));
@@ -102,9 +102,9 @@ const SERVICES: [&str; 8] =
     ["autoscaling", "batch", "ec2", "events", "imagebuilder", "rbin", "ssm", "sts"];
 
 /// Error codes and actions in the literals of a text.
-fn aws_words(files: &[SourceFile]) -> Vec<Violation> {
+fn aws_words(files: &[RustFile]) -> Vec<Violation> {
     let mut found = Vec::new();
-    for SourceFile { path, text } in files {
+    for RustFile { path, text } in files {
         // Outside literals, neither can occur in Rust code: every single colon is followed by a
         // space, and the core has no such variant.
         let code = product_code(text, Masked::Comments);
