@@ -171,7 +171,7 @@ browser: $(BROWSER) ## Test the HTML report in Chromium (4 minutes)
 	$(PYTEST) tests/browser
 
 pictures: $(PICTURES) ## Write docs/pictures: `plan`, `explain` and the report of the demo's account
-	@test -n "$(CHROMIUM)" || { echo "Chromium is missing: on Debian, apt install chromium" >&2; exit 1; }
+	@test -n "$(CHROMIUM)" || { echo "Chromium not found; install it (on Debian: apt install chromium)" >&2; exit 1; }
 	cargo build $(WORKSPACE)
 	$(VENV)/bin/python demo/pictures.py
 
@@ -220,7 +220,7 @@ soak: ## Run `make crash` for 20,000 new cases, and try every change to every re
 	STEWARD_CASES=20000 $(MAKE) crash
 	cargo test $(WORKSPACE) --test mutations -- --ignored
 
-attacker: | prerequisites ## Forge tags, templates, events and copies in 3,000 random accounts; STEWARD_SEED for others
+attacker: | prerequisites ## Forge tags, templates, events and copies in 3,000 random accounts; STEWARD_SEED for other accounts
 	STEWARD_CASES=$${STEWARD_CASES:-3000} STEWARD_SEED=$${STEWARD_SEED:-30000} cargo test -p steward-tests --no-default-features $(LOCKED) \
 	  --profile fast --test properties -- attacker:: copies:: --nocapture
 
@@ -270,7 +270,7 @@ deny: | prerequisites ## Check the licenses and sources of dependencies; ARGS=ad
 	    --root "$(TARGET)/tools"; }
 	@"$(TARGET)/tools/bin/cargo-deny" --workspace --locked check $(or $(ARGS),licenses bans sources)
 
-words: $(CHECKS) ## List terms that the project does not use: see tests/words/terms.toml
+words: $(CHECKS) ## List terms to avoid that the texts contain (see tests/words/terms.toml)
 	@$(VENV)/bin/python tests/words/words.py
 	@$(PYTEST) tests/words
 

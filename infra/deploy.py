@@ -75,7 +75,7 @@ class Stack:
         newest = re.findall(found_in, self.template) or ["0"]
         outputs = {x["OutputKey"]: x["OutputValue"] for x in found.get("Outputs", [])}
         if int(version := outputs.get("TemplateVersion", "0")) > int(newest[0]):
-            newer = f"the stack has version {version} of the template, newer than here"
+            newer = f"the stack was deployed from template version {version}, newer than this one"
             raise Stop(f"{newer} ({newest[0]}); use a newer release")
         return found
 

@@ -24,7 +24,7 @@ function policyText({ policy, projection }) {
 function priceNote(price) {
   const sizes = "A size is the full size of the volumes of the snapshots. Snapshots share blocks, so the stored size, and the size that a deletion frees, can be much smaller: every size and cost in this report is an upper bound.";
   if (!price) return `${sizes} The price in this Region is unknown.`;
-  return `${sizes} Price: USD ${price.usd_per_gib_month} per GiB and month in ${visible(price.region)} as of ${visible(price.as_of)} (${visible(price.note)}).`;
+  return `${sizes} Price: USD ${price.usd_per_gib_month} per GiB-month in ${visible(price.region)} as of ${visible(price.as_of)} (${visible(price.note)}).`;
 }
 
 function showRefusal(data) {
@@ -93,7 +93,7 @@ function summaryText(data, counts) {
   if (uncovered) sentences.push(uncovered);
   const gone = remainingText(data);
   if (gone) sentences.push(gone);
-  if (summary.deferred > 0) first.push(`${plural(summary.deferred, "image")} ${summary.deferred === 1 ? "is" : "are"} due for another step, but a cap of the policy defers ${summary.deferred === 1 ? "it" : "them"} to a later run.`);
+  if (summary.deferred > 0) first.push(`${plural(summary.deferred, "image")} ${summary.deferred === 1 ? "is" : "are"} due for another step, but a limit in the policy defers ${summary.deferred === 1 ? "it" : "them"} to a later run.`);
   if (summary.rescue > 0) first.push(`${plural(summary.rescue, "image")} ${summary.rescue === 1 ? "was" : "were"} expired and ${summary.rescue === 1 ? "is" : "are"} in use or kept again: ${summary.rescue === 1 ? "its" : "their"} steps are undone.`);
   return [first, sentences];
 }
@@ -103,7 +103,7 @@ function uncoveredText({ summary, images, price }) {
   const { uncovered, uncovered_gib, images_gib } = summary;
   if (uncovered === 0) return null;
   if (uncovered === images.length) return "No rule of the policy matches an image, so all images are kept.";
-  const part = images_gib > 0 ? `, ${Math.round((uncovered_gib / images_gib) * 100)} % of the storage of all images` : "";
+  const part = images_gib > 0 ? `, ${Math.round((uncovered_gib / images_gib) * 100)}% of the storage of all images` : "";
   const unsized = sizeOf(images.filter((image) => image.family.rule === null)).unsized;
   return `No rule matches ${plural(uncovered, "image")}, so ${uncovered === 1 ? "it is" : "they are"} kept: ${atMost(uncovered_gib, price, unsized)}${part}.`;
 }

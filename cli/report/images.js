@@ -86,7 +86,7 @@ function showImages(data) {
     const wanted = choice.value;
     table.choose((image) => isDecided(image, wanted) && words.every((word) => searchText(image).includes(word)));
   };
-  const search = searchField("search", "Search id, name, family, reason, ARN, snapshot", (found) => {
+  const search = searchField("search", "Search ID, name, family, reason, ARN, snapshot", (found) => {
     words = found;
     update();
   });

@@ -45,7 +45,7 @@ function broken(text, kind = "foreign") {
   return el("bdi", { class: kind }, parts.flatMap((part, place) => (place === 0 ? [part] : [el("wbr"), part])));
 }
 
-/** An id: never cut, never wrapped. */
+/** An ID: never cut, never wrapped. */
 function id(text) {
   return foreign(text, "id");
 }

@@ -56,7 +56,7 @@ impl Context {
         }
     }
 
-    /// Which ids a result lists: all with `--verbose`.
+    /// Which IDs a result lists: all with `--verbose`.
     pub fn ids(&self) -> Ids {
         if self.verbose { Ids::All } else { Ids::First }
     }

@@ -27,7 +27,7 @@ pub fn exceeded(gate: &GateArgs, plan: &Plan, snapshots: &SnapshotPlan) -> Optio
     }
     (!parts.is_empty()).then(|| {
         format!(
-            "gate exceeded: the plan removes {}; --max-removals allows {}",
+            "limit exceeded: the plan removes {}; --max-removals allows {}",
             parts.join(" and "),
             thousands(most)
         )

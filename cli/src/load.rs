@@ -151,6 +151,6 @@ pub fn unknown_bin(inventory: &Inventory, policy: &Policy) -> Option<String> {
     let unknown =
         policy.safety.recycle_bin == Check::Required && inventory.retention_rules.is_none();
     unknown.then(|| {
-        "retention rules of the Recycle Bin; without them, a live run removes nothing".to_owned()
+        "retention rules of the Recycle Bin; a live run reads them first, and removes nothing if there are none".to_owned()
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! Run them with `make bench-core`. docs/performance.md contains the results.
 
-#![expect(clippy::unwrap_used, reason = "the ids are generated and valid")]
+#![expect(clippy::unwrap_used, reason = "the IDs are generated and valid")]
 
 use divan::{AllocProfiler, Bencher};
 use jiff::{SignedDuration, Timestamp};

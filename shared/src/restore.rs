@@ -104,17 +104,17 @@ impl fmt::Display for RestoreProblem {
                 f.write_str(match why {
                     NotEnabled::Protected => "remains disabled: it is protected from deregistration",
                     NotEnabled::NoTag | NotEnabled::TagsDisagree => {
-                        "remains disabled: its deprecation time does not match its tags, so it was changed since or somebody else \
-                         disabled the image"
+                        "remains disabled: its deprecation time does not match its tags, so somebody else changed it \
+                         or disabled the image"
                     }
                 })?;
                 write!(f, "; to enable it anyway, run image-steward restore {image}")
             }
             Self::StateTagUnreadable { image, key, value } => write!(
                 f,
-                "unchanged: this version does not understand the tag {key}={value}; restore the image with the version \
-                 that wrote the tag, or remove the tag (aws ec2 delete-tags --resources {image} --tags Key={key}), which \
-                 loses the saved data, and run restore again, because the next sweep continues to retire the image"
+                "unchanged: this version does not understand the tag {key}={value}; use the version that wrote the \
+                 tag, or remove the tag and its saved data (aws ec2 delete-tags --resources {image} --tags Key={key}) and run \
+                 restore again; otherwise the next sweep continues to retire the image"
             ),
             Self::Failed(failure) => f.write_str(&failure.message),
         }

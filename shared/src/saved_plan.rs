@@ -61,7 +61,7 @@ pub enum SavedPlanError {
     Policy(#[from] PolicyError),
     /// The policy in the file is not the policy that the operator named.
     #[error(
-        "the plan was made with another policy: its policy has the digest {planned}, but {expected_by} has \
+        "the plan was made with another policy: that policy has the digest {planned}, but {expected_by} has \
          {expected}; plan again with the intended policy"
     )]
     OtherPolicy {

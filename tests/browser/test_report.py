@@ -126,7 +126,7 @@ def test_says_what_would_happen(show: Open) -> None:
         assert fact in facts
     price = one.text("#price")
     assert "upper bound" in price
-    assert "USD 0.054 per GiB and month in eu-central-1 as of 2026-11-01" in price
+    assert "USD 0.054 per GiB-month in eu-central-1 as of 2026-11-01" in price
     assert one.page.locator("#refusal").is_hidden()
 
 

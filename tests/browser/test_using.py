@@ -366,7 +366,7 @@ def test_paper(show: Open) -> None:
     assert set(ids) <= {row[0] for row in newest[:301]}
     assert "512 more images not printed." in printed
     assert text.count("Next step") > 4, "the table's head is on each sheet"
-    for control in ("Previous", "Search id", "Skip to"):
+    for control in ("Previous", "Search ID", "Skip to"):
         assert control not in text
     assert "Storage in GiB" in text and "upper bound" in text
     # The screen layout is unchanged.

@@ -501,8 +501,8 @@ def test_validate_lists_the_tags_that_are_trusted(tmp_path: Path) -> None:
         "  Family: group_by of rule web",
         "  Release: keep.tags of rule web",
         "  Team: safety.keep_tags",
-        "  image-steward:keep: opt-out",
-        "  any tags that Recycle Bin rules match: images that no rule covers are kept",
+        "  image-steward:keep: exclusion",
+        "  tags in Recycle Bin rules: an image that no rule covers is kept",
     ]
     done = image_steward(NOWHERE, "validate", "--policy", rules)
     assert done.stdout.splitlines()[2:] == listed

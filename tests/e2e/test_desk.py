@@ -108,9 +108,11 @@ class TestPlan:
         # 1 and 2 are kept.
         assert listed == image_ids(web_fleet()) - {ami(1), ami(2)}
         counts = "1 to rescue, 1 to tag as expired, 3 to deregister, 1 waiting; "
-        assert last.startswith(counts + "3 of 8 kept (1 in use). Applied now, this ")
+        assert last.startswith(
+            counts + "3 of 8 kept (1 in use). Applying the plan now "
+        )
         assert "deregisters 3 images and deletes their snapshots from 2" in last
-        assert last.endswith("; eventually at most USD 2.16 a month less.")
+        assert last.endswith("; it eventually saves at most USD 2.16 a month.")
         assert (
             "in eu-central-1 (EBS snapshots, standard tier, list price" in shown.stdout
         )
@@ -125,7 +127,7 @@ class TestPlan:
         arguments = ("plan", "--policy", rules, "--inventory", file)
         shown = image_steward(NOWHERE, *arguments).stdout
         assert ", 1 to deregister, then delete 2 of 3 snapshots from " in shown
-        assert "at most USD 0.43 a month less, without 1 snapshot of unknown" in shown
+        assert "at most USD 0.43 a month, without 1 snapshot of unknown" in shown
 
     def test_all_lists_all_with_every_reason(
         self, account: Account, rules: str
@@ -658,7 +660,7 @@ class TestExplain:
         assert "not even in its Recycle Bin" in done.stdout
         bad = image_steward(account, "explain", "i-1", "--policy", rules)
         assert bad.returncode == USAGE
-        assert "not an image id" in bad.stderr
+        assert "not an image ID" in bad.stderr
 
     def test_what_could_not_be_read_is_said(self, account: Account, rules: str) -> None:
         account.load(web_fleet())

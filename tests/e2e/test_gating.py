@@ -147,12 +147,12 @@ class TestMaxRemovals:
         assert failed.returncode == GATE
         assert failed.stdout == passed.stdout
         assert failed.stderr == (
-            "image-steward: gate exceeded: the plan removes 5 images; "
+            "image-steward: limit exceeded: the plan removes 5 images; "
             "--max-removals allows 4\n"
         )
         found = image_steward(account, *plan, "4", "--format", "json", "-q")
         assert found.returncode == GATE
-        assert "gate exceeded" in found.stderr
+        assert "limit exceeded" in found.stderr
         assert json.loads(found.stdout)["summary"]["expired_total"] == len(EXPIRED)
 
     def test_deferred_ones_count(self, account: Account, tmp_path: Path) -> None:
@@ -179,10 +179,10 @@ class TestMaxRemovals:
         both = image_steward(account, *plan, "4")
         assert both.returncode == GATE
         assert "refused: " in both.stderr
-        assert "gate exceeded: " in both.stderr
+        assert "limit exceeded: " in both.stderr
         refused = image_steward(account, *plan, "5")
         assert refused.returncode == REFUSED
-        assert "gate exceeded" not in refused.stderr
+        assert "limit exceeded" not in refused.stderr
 
     def test_the_plan_is_saved_and_shows_the_same(
         self, account: Account, rules: str, tmp_path: Path
@@ -230,7 +230,7 @@ class TestMarkdown:
             lines[0],
         )
         order = [
-            "gate exceeded: the plan removes 5 images",
+            "limit exceeded: the plan removes 5 images",
             "3 to deregister, ",
             "| Family | Images | In use | Removed |",
             "| `web` | 8 | 1 | 5 | 1 |",

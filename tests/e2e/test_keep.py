@@ -172,7 +172,7 @@ class TestKeep:
             (["--for", "2w", "--until", "2099-01-01"], "cannot be used with"),
             (["--reason", "2099-12-24"], "begins like a date"),
             (["--reason", "2w of tests"], "begins like a date"),
-            (["--reason", "a" * 257], "shorten it by 1"),
+            (["--reason", "a" * 257], "shorten the reason by 1"),
             (["--reason", "a\nb"], "control character"),
             (["--until", "2099-01-01", "--reason", "or 2100-01-01"], "a later date"),
         ],
@@ -207,7 +207,7 @@ class TestUnkeep:
         assert done.returncode == DONE
         assert done.stdout.splitlines() == [
             f"{ami(3)} web-3: no longer kept (before: kept until the end of 2099-12-24: audit)",
-            f"{ami(4)} web-4: nothing to remove: it has no tag {KEEP}",
+            f"{ami(4)} web-4: nothing to remove: the tag {KEEP} does not exist",
         ]
         assert KEEP not in tags_of(fleet.fleet(), ami(3))
 

@@ -321,7 +321,10 @@ class TestSharing:
         account.load(small_fleet(shared()))
         shown = on_terminal(account, "restore", ami(3), answer=answer)
         assert shown.returncode == DONE
-        assert "No image was shared; the tags remain." in shown.text
+        assert (
+            "No image was shared. The tags still contain the launch permissions."
+            in shown.text
+        )
         assert shared_now(account) == []
         left = {PERMISSIONS: f"{ami(3)} {' '.join(SAVED)}"}
         assert tags_of(account.fleet(), ami(3)) == left

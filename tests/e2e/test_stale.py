@@ -79,7 +79,7 @@ class TestStale:
         ]
         total, warning, counted = end.splitlines()
         assert total.startswith(
-            "These refer to 3 images. Nothing else keeps 3 of them: "
+            "These references are to 3 images. Nothing else keeps 3 of them: "
         )
         assert warning.endswith("Ask before you delete them.")
         assert "safety.template_versions" in counted

@@ -2,7 +2,7 @@
 //!
 //!     floor FILE
 //!
-//! The file contains the ids of the images to remove, one per line. The program lists the images, and
+//! The file contains the IDs of the images to remove, one per line. The program lists the images, and
 //! deregisters those in the file together with their snapshots, below the rate limit. It checks nothing,
 //! so it is only useful for this comparison. It connects only to this computer.
 
@@ -14,7 +14,7 @@ use steward::cloud::{ImageReader, ImageWriter};
 use steward::model::{ImageId, SnapshotFate};
 use steward_aws::{Connect, Connection};
 
-/// The account id, which no call here depends on.
+/// The account ID, which no call here depends on.
 const ACCOUNT: &str = "123456789012";
 
 #[tokio::main]

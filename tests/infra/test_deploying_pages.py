@@ -97,8 +97,8 @@ def test_no_page_names_a_parameter_that_does_not_exist() -> None:
         ("no bucket ", "infra/deploy.py"),
         ("no SSM parameter ", "infra/deploy.py"),
         ("Unrecognized resource types", "infra/deploy.py"),
-        (" has version ", "infra/deploy.py"),
-        (" of the template, newer than", "infra/deploy.py"),
+        (" was deployed from template version ", "infra/deploy.py"),
+        (", newer than this one", "infra/deploy.py"),
         (" does not exist", "adapters/aws/src/policy_parameters.rs"),
     ],
 )

@@ -76,7 +76,7 @@ impl Standin {
         self.control("POST", "fleet", &body).await;
     }
 
-    /// Adds to the content of the account. Resources with the same id are replaced.
+    /// Adds to the content of the account. Resources with the same ID are replaced.
     pub async fn patch(&self, fleet: &Value) {
         self.control("PATCH", "fleet", &fleet.to_string()).await;
     }

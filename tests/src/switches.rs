@@ -49,7 +49,7 @@ pub struct InjectedFailure {
     /// throttling or server errors, so a small number has no effect there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
-    /// Only for calls with this id.
+    /// Only for calls with this ID.
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
     pub about: Option<String>,
 }
@@ -85,7 +85,7 @@ impl Switches {
         self
     }
 
-    /// Makes this action always fail for calls with this id.
+    /// Makes this action always fail for calls with this ID.
     pub fn and_fail_about(mut self, action: &str, code: &str, about: &str) -> Self {
         let failure = InjectedFailure { code: code.into(), times: None, about: Some(about.into()) };
         self.fail.entry(action.into()).or_default().push(failure);

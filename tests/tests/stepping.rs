@@ -470,7 +470,7 @@ fn an_image_whose_permissions_cannot_be_read_stays_and_the_others_go_on() {
     }
 }
 
-/// A cap allows two images, and the first two are denied.
+/// A limit allows two images, and the first two are denied.
 #[test]
 fn denied_permissions_of_the_first_do_not_hold_back_the_next() {
     let fake = fake();

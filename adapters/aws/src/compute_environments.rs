@@ -78,7 +78,7 @@ fn environment_of(environment: ComputeEnvironmentDetail) -> Result<LaunchSource,
         found.add_image(one.image_id_override.filter(|image| !image.is_empty()));
     }
     let Some(template) = resources.launch_template else { return Ok(found) };
-    // An empty id or name means that the template was removed.
+    // An empty ID or name means that the template was removed.
     let names = [&template.launch_template_id, &template.launch_template_name];
     let is_cleared = names.iter().any(|name| name.as_deref() == Some(""))
         && names.iter().all(|name| name.as_deref().unwrap_or_default().is_empty());

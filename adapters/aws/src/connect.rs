@@ -217,6 +217,6 @@ fn region_of(config: &SdkConfig) -> Result<Region, CloudError> {
         Some(Err(cause)) => cause.to_string(),
         None => "no Region; pass --region, or set AWS_REGION or a Region in the profile".to_owned(),
     };
-    let call = "aws configuration";
+    let call = "AWS configuration";
     Err(CloudError { call, kind: ErrorKind::Credentials, code: String::new(), message })
 }

@@ -62,7 +62,7 @@ fn is_loopback(host: &str) -> bool {
 /// Checks all endpoints in `config`, from the environment, the profile and the options.
 pub(super) fn check_endpoints(config: &SdkConfig) -> Result<(), CloudError> {
     let failed = |of: &str, error: EndpointError| CloudError {
-        call: "aws configuration",
+        call: "AWS configuration",
         kind: ErrorKind::Other,
         code: String::new(),
         message: format!("invalid endpoint {of}: {error}"),

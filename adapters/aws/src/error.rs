@@ -162,7 +162,7 @@ fn kind_of(code: &str, message: &str) -> ErrorKind {
         _ if code.starts_with("Throttl") => ErrorKind::Throttled,
         // Returned for some time after an image is deregistered, before `InvalidAMIID.NotFound`.
         "InvalidAMIID.Unavailable" => ErrorKind::NotFound,
-        // An image with a malformed id does not exist.
+        // An image with a malformed ID does not exist.
         "InvalidAMIID.Malformed" => ErrorKind::NotFound,
         _ if code.ends_with("NotFound") || code.ends_with("NotFoundException") => {
             ErrorKind::NotFound

@@ -101,7 +101,7 @@ fn reference_of(reference: ImageReference) -> Result<Reference, CloudError> {
     let image = reference.image_id.unwrap_or_default();
     let image_id = image
         .parse()
-        .map_err(|cause| bad(format!("invalid image id referenced by {arn}: {cause}")))?;
+        .map_err(|cause| bad(format!("invalid image ID referenced by {arn}: {cause}")))?;
     let kind = match &reference.resource_type {
         Some(ImageReferenceResourceType::Ec2Instance) => ReferenceKind::Instance,
         Some(ImageReferenceResourceType::Ec2LaunchTemplate) => ReferenceKind::LaunchTemplate,

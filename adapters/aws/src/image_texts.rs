@@ -1,6 +1,6 @@
 //! Resolving the image and snapshot fields of templates, Auto Scaling groups and fleets.
 //!
-//! EC2 accepts any text in these fields. A text without an id is an error, because it may refer to an
+//! EC2 accepts any text in these fields. A text without an ID is an error, because it may refer to an
 //! image in an unknown form. Errors do not contain the text: it may be a secret, and errors are
 //! written to logs and emails.
 
@@ -17,7 +17,7 @@ use super::error::bad_response;
 /// The prefixes of an image field that refers to another resource, or to a Systems Manager parameter.
 const ALIAS: &str = "resolve:";
 const SSM_ALIAS: &str = "resolve:ssm:";
-/// The lengths of ids without their prefix, in hexadecimal digits.
+/// The lengths of IDs without their prefix, in hexadecimal digits.
 const ID_LENGTHS: [usize; 2] = [8, 17];
 
 /// The resolved texts, so that each parameter is read only once.
@@ -27,7 +27,7 @@ pub(super) struct ResolvedImages(BTreeMap<String, Result<Vec<ImageId>, TextError
 /// Why a text could not be resolved.
 #[derive(Debug, Clone)]
 pub(super) enum TextError {
-    /// The text has no id, or refers to a parameter that does not exist, is encrypted or has no id.
+    /// The text has no ID, or refers to a parameter that does not exist, is encrypted or has no ID.
     /// A policy may ignore the template.
     Unreadable(CloudError),
     /// A call failed or was denied.
@@ -85,7 +85,7 @@ impl From<TextError> for CloudError {
 #[derive(Debug, PartialEq, Eq)]
 enum Meaning<'a> {
     Images(Vec<ImageId>),
-    /// The images whose ids are in this parameter.
+    /// The images whose IDs are in this parameter.
     Parameter(&'a str),
     /// An image that cannot be determined.
     Unknown,
@@ -111,12 +111,12 @@ fn is_parameter_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_allowed)
 }
 
-/// All image ids in `text`.
+/// All image IDs in `text`.
 pub(super) fn images_in(text: &str) -> Vec<ImageId> {
     ids_in("ami-", text)
 }
 
-/// All ids in `text`, in upper or lower case, with any text around them.
+/// All IDs in `text`, in upper or lower case, with any text around them.
 fn ids_in<T: FromStr>(prefix: &str, text: &str) -> Vec<T> {
     let text = text.to_lowercase();
     let is_part = |c: &char| c.is_ascii_alphanumeric();
@@ -130,7 +130,7 @@ fn ids_in<T: FromStr>(prefix: &str, text: &str) -> Vec<T> {
     text.match_indices(prefix).filter_map(id_at).collect()
 }
 
-/// All snapshot ids in `text`, at least one. The error contains `user` and `call`.
+/// All snapshot IDs in `text`, at least one. The error contains `user` and `call`.
 pub(super) fn snapshots_in(
     call: ApiCall,
     text: &str,
@@ -138,7 +138,7 @@ pub(super) fn snapshots_in(
 ) -> Result<Vec<SnapshotId>, TextError> {
     let found = ids_in("snap-", text);
     if found.is_empty() {
-        let error = bad_response(call, "the snapshot field contains no snapshot id".to_owned());
+        let error = bad_response(call, "the snapshot field contains no snapshot ID".to_owned());
         return Err(TextError::Unreadable(error).named_by(&user()));
     }
     Ok(found)
@@ -170,7 +170,7 @@ impl Aws {
             Meaning::Images(images) => Ok(images),
             Meaning::Parameter(parameter) => self.images_in_parameter(parameter).await,
             Meaning::Unknown => {
-                let message = "the image field contains no image id".to_owned();
+                let message = "the image field contains no image ID".to_owned();
                 Err(TextError::Unreadable(bad_response(call, message)))
             }
         }
@@ -204,7 +204,7 @@ mod tests {
             ("resolve:ssm:call this number, please", Meaning::Unknown),
             ("resolve:tomorrow:golden", Meaning::Unknown),
             ("to be filled in", Meaning::Unknown),
-            // The id has neither of the two lengths. It may be truncated.
+            // The ID has neither of the two lengths. It may be truncated.
             ("my ami-04e2f1a9c3d5b7e6", Meaning::Unknown),
             ("ami-1", Meaning::Unknown),
             ("ami-placeholder", Meaning::Unknown),
@@ -229,7 +229,7 @@ mod tests {
         let error = CloudError::from(error).to_string();
         assert!(
             error.ends_with(
-                "launch template lt-1 version 3: the snapshot field contains no snapshot id"
+                "launch template lt-1 version 3: the snapshot field contains no snapshot ID"
             ),
             "{error}"
         );

@@ -20,7 +20,7 @@ impl ImageReader for Aws {
     async fn list_images(&self) -> Result<ImageListing, CloudError> {
         let mut found = ImageListing::default();
         self.own_images(&[], |image| {
-            // Kernels and RAM disks have other ids, and policies do not apply to them.
+            // Kernels and RAM disks have other IDs, and policies do not apply to them.
             let kind = image.image_type.as_ref().map_or("", ImageTypeValues::as_str);
             match kind {
                 "" | "machine" => found.images.push(image_of(image)?),
@@ -32,7 +32,7 @@ impl ImageReader for Aws {
         Ok(found)
     }
 
-    /// Uses a filter, because one missing id in a list of ids fails the whole call.
+    /// Uses a filter, because one missing ID in a list of IDs fails the whole call.
     async fn find_images(&self, images: &[ImageId]) -> Result<Vec<Image>, CloudError> {
         let mut found = Vec::with_capacity(images.len());
         for some in images.chunks(FILTER_VALUES) {
@@ -77,7 +77,7 @@ impl ImageReader for Aws {
     }
 
     async fn find_image(&self, image: &ImageId) -> Result<Option<Image>, CloudError> {
-        // EC2 rejects a page size together with an id.
+        // EC2 rejects a page size together with an ID.
         let request =
             self.clients.ec2.describe_images().image_ids(image.as_str()).include_disabled(true);
         let answer = match self.send(ApiCall::DescribeImages, request.send()).await {
@@ -133,7 +133,7 @@ impl Aws {
 fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
     let id = image.image_id.unwrap_or_default();
     let image_id: ImageId = id.parse().map_err(|cause| {
-        bad_response(ApiCall::DescribeImages, format!("invalid image id: {cause}"))
+        bad_response(ApiCall::DescribeImages, format!("invalid image ID: {cause}"))
     })?;
     let bad = |message: String| bad_response(ApiCall::DescribeImages, message);
     let mut snapshots: Vec<SnapshotId> = Vec::new();
@@ -152,21 +152,23 @@ fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
         let Some(ebs) = device.ebs else {
             // Ephemeral and removed devices have no `ebs`.
             if device.virtual_name.is_none() && device.no_device.is_none() {
-                return Err(bad(format!("unknown kind of device in {image_id}")));
+                return Err(bad(format!("unknown device type in {image_id}")));
             }
             continue;
         };
-        // Skipping a snapshot without a valid id would leave it without an image after deregistering.
+        // Skipping a snapshot without a valid ID would leave it without an image after deregistering.
         let Some(text) = ebs.snapshot_id else {
             // A volume that is empty at launch has a size and no snapshot.
             if ebs.volume_size.is_none() {
-                return Err(bad(format!("a volume of {image_id} has neither snapshot nor size")));
+                return Err(bad(format!(
+                    "a volume of {image_id} has neither a snapshot nor a size"
+                )));
             }
             continue;
         };
         let snapshot = text
             .parse()
-            .map_err(|cause| bad(format!("invalid snapshot id in {image_id}: {cause}")))?;
+            .map_err(|cause| bad(format!("invalid snapshot ID in {image_id}: {cause}")))?;
         if !snapshots.contains(&snapshot) {
             snapshots.push(snapshot);
         }
@@ -232,14 +234,14 @@ mod tests {
         assert!(image_of(no_list).unwrap_err().message.contains("lacks the devices of"));
         let no_kind = BlockDeviceMapping::builder().device_name("/dev/xvda").build();
         let image = plain().block_device_mappings(no_kind).build();
-        assert!(image_of(image).unwrap_err().message.contains("unknown kind of device"));
+        assert!(image_of(image).unwrap_err().message.contains("unknown device type"));
         let volume = |size| EbsBlockDevice::builder().set_volume_size(size).build();
         let with = |size| {
             let device = BlockDeviceMapping::builder().ebs(volume(size)).build();
             image_of(plain().block_device_mappings(device).build())
         };
         assert_eq!(with(Some(8)).unwrap().snapshots, Box::default());
-        assert!(with(None).unwrap_err().message.contains("neither snapshot nor size"));
+        assert!(with(None).unwrap_err().message.contains("neither a snapshot nor a size"));
     }
 
     #[test]
@@ -280,7 +282,7 @@ mod tests {
             image_of(image)
                 .unwrap_err()
                 .to_string()
-                .contains("invalid snapshot id in ami-1: `vol-1`")
+                .contains("invalid snapshot ID in ami-1: `vol-1`")
         );
     }
 

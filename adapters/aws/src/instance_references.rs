@@ -110,11 +110,11 @@ impl Aws {
         }
         // Every instance has an image.
         let image = instance.image_id().unwrap_or_default();
-        let id = instance.instance_id().unwrap_or("without an id");
+        let id = instance.instance_id().unwrap_or("without an ID");
         let image_id = image.parse().map_err(|cause| {
             bad_response(
                 ApiCall::DescribeInstances,
-                format!("invalid image id in instance {id}: {cause}"),
+                format!("invalid image ID in instance {id}: {cause}"),
             )
         })?;
         let arn = self.arn("ec2", &format!("instance/{id}"));

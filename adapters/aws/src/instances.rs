@@ -89,7 +89,7 @@ fn instance_of(instance: Ec2Instance) -> Result<Instance, CloudError> {
     let state = InstanceState::from_name(state.unwrap_or_default());
     let id = instance.instance_id.unwrap_or_default();
     let instance_id = id.parse().map_err(|cause| {
-        bad_response(ApiCall::DescribeInstances, format!("invalid instance id: {cause}"))
+        bad_response(ApiCall::DescribeInstances, format!("invalid instance ID: {cause}"))
     })?;
     let tags = tags_of(ApiCall::DescribeInstances, instance.tags)?;
     let member_of = member_of(&tags, instance.spot_instance_request_id.as_deref());

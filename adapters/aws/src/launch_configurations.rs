@@ -51,7 +51,7 @@ fn configuration_of(configuration: LaunchConfiguration) -> Result<NamedConfigura
     let image = configuration.image_id.unwrap_or_default();
     let name = configuration.launch_configuration_name.unwrap_or_default();
     let image_id = image.parse().map_err(|cause| {
-        let message = format!("invalid image id in launch configuration {name}: {cause}");
+        let message = format!("invalid image ID in launch configuration {name}: {cause}");
         bad_response(CALL, message)
     })?;
     let devices = configuration.block_device_mappings.ok_or_else(|| {

@@ -92,7 +92,8 @@ impl LaunchSource {
             (Some(id), _) => TemplateKey::Id(id),
             (None, Some(name)) => TemplateKey::Name(name),
             (None, None) => {
-                let message = format!("a launch template of {} has neither id nor name", self.arn);
+                let message =
+                    format!("a launch template of {} has neither an ID nor a name", self.arn);
                 return Err(bad_response(self.call, message));
             }
         };

@@ -59,7 +59,7 @@ struct Version {
 /// A version that was read, with the texts for a reference.
 #[derive(Debug, Clone)]
 pub(super) struct VersionRead<'a> {
-    /// The template's id.
+    /// The template's ID.
     pub(super) id: &'a str,
     /// The template's name.
     pub(super) name: Option<&'a str>,
@@ -77,7 +77,7 @@ impl fmt::Display for VersionRead<'_> {
     }
 }
 
-/// The versions that launch sources refer to, by the template's id.
+/// The versions that launch sources refer to, by the template's ID.
 #[derive(Debug, Default)]
 pub(super) struct Named(BTreeMap<String, BTreeSet<i64>>);
 
@@ -110,7 +110,7 @@ impl Templates {
     pub(super) fn add(&mut self, version: LaunchTemplateVersion) -> Result<(), CloudError> {
         let (Some(id), Some(number)) = (version.launch_template_id, version.version_number) else {
             let message =
-                "the response contains a version without template id or number".to_owned();
+                "the response contains a version without a template ID or a number".to_owned();
             return Err(bad_response(ApiCall::DescribeLaunchTemplateVersions, message));
         };
         let name = version.launch_template_name;
@@ -149,7 +149,7 @@ impl Templates {
         Ok(())
     }
 
-    /// The template's id, the version's number and the version. `None` if it was not read.
+    /// The template's ID, the version's number and the version. `None` if it was not read.
     fn find(&self, key: &VersionKey) -> Option<(&str, i64, &Version)> {
         let id = match &key.template {
             TemplateKey::Id(id) => id,
@@ -216,7 +216,7 @@ impl Templates {
         }
     }
 
-    /// All versions that were read, sorted by template id and version number.
+    /// All versions that were read, sorted by template ID and version number.
     pub(super) fn iter(&self) -> impl Iterator<Item = VersionRead<'_>> {
         self.by_id.iter().flat_map(|(id, template)| {
             let name = template.name.as_deref();

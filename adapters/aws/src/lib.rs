@@ -62,7 +62,7 @@ use self::rate_limit::RateLimiters;
 /// The name is not a call for which a policy may set `safety.absent_is_empty`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "safety.absent_is_empty: `{name}` is not allowed; allowed are only the calls without a recorded empty \
+    "safety.absent_is_empty: `{name}` is not allowed; use only calls without a recorded empty \
      response: {}",
     ApiCall::UNRECORDED.iter().map(|call| call.name()).collect::<Vec<_>>().join(", ")
 )]

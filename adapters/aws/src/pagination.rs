@@ -98,11 +98,14 @@ impl Aws {
 /// The error for a response to `call` without its list.
 fn absent(call: ApiCall) -> CloudError {
     let remedy = if ApiCall::UNRECORDED.contains(&call) {
-        format!("; if there is nothing to list, set safety.absent_is_empty = [\"{}\"]", call.name())
+        format!(
+            "; if the account has no such resources, set safety.absent_is_empty = [\"{}\"]",
+            call.name()
+        )
     } else {
         String::new()
     };
-    bad_response(call, format!("the response lacks its list{remedy}"))
+    bad_response(call, format!("the response contains no list{remedy}"))
 }
 
 impl Pages {

@@ -12,7 +12,7 @@ use super::image_texts::{TextError, images_in};
 const CALL: ApiCall = ApiCall::GetParameter;
 
 impl Aws {
-    /// The images whose ids are in the parameter `name`, at least one. The parameter is not decrypted,
+    /// The images whose IDs are in the parameter `name`, at least one. The parameter is not decrypted,
     /// and errors do not contain its value: anyone who may write launch templates can choose the
     /// parameter.
     pub(super) async fn images_in_parameter(&self, name: &str) -> Result<Vec<ImageId>, TextError> {
@@ -37,7 +37,7 @@ fn images_of(name: &str, found: Parameter) -> Result<Vec<ImageId>, TextError> {
         Some(ParameterType::String | ParameterType::StringList) => {}
         Some(other) => {
             let message = format!(
-                "parameter {name} is of type {other}; image ids are read only from type String or StringList"
+                "parameter {name} is of type {other}; image IDs are read only from type String or StringList"
             );
             return Err(TextError::Unreadable(bad_response(CALL, message)));
         }
@@ -46,7 +46,7 @@ fn images_of(name: &str, found: Parameter) -> Result<Vec<ImageId>, TextError> {
     let value = found.value.ok_or_else(|| TextError::Failed(lacks(name, "value")))?;
     match images_in(&value) {
         images if images.is_empty() => {
-            let message = format!("parameter {name} contains no image id");
+            let message = format!("parameter {name} contains no image ID");
             Err(TextError::Unreadable(bad_response(CALL, message)))
         }
         images => Ok(images),

@@ -24,7 +24,7 @@ pub struct PolicyDocument {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Statement {
-    /// The statement id: letters and digits.
+    /// The statement ID: letters and digits.
     pub sid: &'static str,
     /// Always `Allow`.
     pub effect: &'static str,

@@ -88,7 +88,7 @@ impl RecycleBinWriter for Aws {
 
 fn image_of(image: ImageRecycleBinInfo) -> Result<RecycledImage, CloudError> {
     let image_id = image.image_id.unwrap_or_default().parse().map_err(|cause| {
-        bad_response(ApiCall::ListImagesInRecycleBin, format!("invalid image id: {cause}"))
+        bad_response(ApiCall::ListImagesInRecycleBin, format!("invalid image ID: {cause}"))
     })?;
     Ok(RecycledImage {
         image_id,
@@ -100,7 +100,7 @@ fn image_of(image: ImageRecycleBinInfo) -> Result<RecycledImage, CloudError> {
 
 fn snapshot_of(snapshot: SnapshotRecycleBinInfo) -> Result<RecycledSnapshot, CloudError> {
     let snapshot_id = snapshot.snapshot_id.unwrap_or_default().parse().map_err(|cause| {
-        bad_response(ApiCall::ListSnapshotsInRecycleBin, format!("invalid snapshot id: {cause}"))
+        bad_response(ApiCall::ListSnapshotsInRecycleBin, format!("invalid snapshot ID: {cause}"))
     })?;
     Ok(RecycledSnapshot {
         snapshot_id,
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn ids_that_cannot_be_read_are_named() {
         let image = ImageRecycleBinInfo::builder().build();
-        assert!(image_of(image).unwrap_err().message.starts_with("invalid image id"));
+        assert!(image_of(image).unwrap_err().message.starts_with("invalid image ID"));
         let snapshot = SnapshotRecycleBinInfo::builder().snapshot_id("ami-1").build();
         assert!(snapshot_of(snapshot).unwrap_err().message.contains("`ami-1`"));
     }

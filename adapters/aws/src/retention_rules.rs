@@ -38,7 +38,7 @@ impl Aws {
                 let missing = || {
                     bad_response(
                         ApiCall::ListRules,
-                        "the response contains a rule without id".into(),
+                        "the response contains a rule without an ID".into(),
                     )
                 };
                 id.ok_or_else(missing).map(Some)

@@ -30,7 +30,7 @@ impl SnapshotReader for Aws {
         self.own_snapshots(filter).await
     }
 
-    /// Uses a filter, because one missing id in a list of ids fails the whole call.
+    /// Uses a filter, because one missing ID in a list of IDs fails the whole call.
     async fn find_snapshots(&self, snapshots: &[SnapshotId]) -> Result<Vec<Snapshot>, CloudError> {
         let mut found = Vec::with_capacity(snapshots.len());
         for some in snapshots.chunks(FILTER_VALUES) {
@@ -56,7 +56,7 @@ impl SnapshotReader for Aws {
             |lock| {
                 let id = lock.snapshot_id.unwrap_or_default();
                 let id = id.parse().map_err(|cause| {
-                    let message = format!("invalid snapshot id: {cause}");
+                    let message = format!("invalid snapshot ID: {cause}");
                     bad_response(ApiCall::DescribeLockedSnapshots, message)
                 });
                 id.map(Some)
@@ -111,7 +111,7 @@ impl Aws {
 fn snapshot_of(snapshot: Ec2Snapshot) -> Result<Snapshot, CloudError> {
     let id = snapshot.snapshot_id.unwrap_or_default();
     let snapshot_id = id.parse().map_err(|cause| {
-        bad_response(ApiCall::DescribeSnapshots, format!("invalid snapshot id: {cause}"))
+        bad_response(ApiCall::DescribeSnapshots, format!("invalid snapshot ID: {cause}"))
     })?;
     let started_at = snapshot.start_time.and_then(timestamp);
     let completed = snapshot.state.map(|state| state == SnapshotState::Completed);

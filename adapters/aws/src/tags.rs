@@ -117,7 +117,7 @@ fn tagged(tag: TagDescription) -> Result<Option<(ResourceId, String)>, CloudErro
         Some(_) => return Ok(None),
     };
     let resource = resource.map_err(|cause| {
-        bad_response(ApiCall::DescribeTags, format!("invalid id of a tagged resource: {cause}"))
+        bad_response(ApiCall::DescribeTags, format!("invalid ID of a tagged resource: {cause}"))
     })?;
     Ok(Some((resource, tag.value.unwrap_or_default())))
 }
@@ -142,7 +142,7 @@ fn ids(resources: &[ResourceId]) -> Option<Vec<String>> {
 pub(super) fn tags_of(call: ApiCall, tags: Option<Vec<Tag>>) -> Result<Tags, CloudError> {
     let pair = |tag: Tag| match tag.key.filter(|key| !key.is_empty()) {
         Some(key) => Ok((key, tag.value.unwrap_or_default())),
-        None => Err(bad_response(call, "the response contains a tag without key".to_owned())),
+        None => Err(bad_response(call, "the response contains a tag without a key".to_owned())),
     };
     tags.into_iter().flatten().map(pair).collect()
 }

@@ -156,7 +156,7 @@ impl Aws {
             |page| (page.launch_templates, page.next_token),
             |template| {
                 let missing = || {
-                    let message = "the response contains a template without id".to_owned();
+                    let message = "the response contains a template without an ID".to_owned();
                     bad_response(ApiCall::DescribeLaunchTemplates, message)
                 };
                 let id = template.launch_template_id.filter(|id| !id.is_empty());

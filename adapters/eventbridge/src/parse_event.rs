@@ -109,7 +109,7 @@ fn image(event: &EventBridgeEvent<Value>) -> Trigger {
     let image = match text("ImageId").parse() {
         Ok(image) => image,
         Err(_) => {
-            let why = format!("detail.ImageId: `{}` is not an image id", cut(text("ImageId")));
+            let why = format!("detail.ImageId: `{}` is not an image ID", cut(text("ImageId")));
             return Trigger::Malformed { why };
         }
     };
@@ -155,7 +155,7 @@ fn creating(event: &EventBridgeEvent<Value>) -> Trigger {
     let image = match image.parse() {
         Ok(image) => image,
         Err(_) => {
-            let why = "detail.responseElements.imageId: no image id".to_owned();
+            let why = "detail.responseElements.imageId: no image ID".to_owned();
             return Trigger::Malformed { why };
         }
     };

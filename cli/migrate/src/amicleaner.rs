@@ -12,8 +12,8 @@ use super::command_line::{Options, ShellCommand, parse};
 use super::{MigrateError, SOURCE, Writing};
 
 /// The comment at the top of a policy translated from amicleaner.
-pub const HEAD: &str = "From amicleaner: for amicleaner, an image is in use if it belongs to an instance, to a launch \
-    configuration without an Auto Scaling group, or to an Auto Scaling group that is scaled to zero; amicleaner does not \
+pub const HEAD: &str = "From amicleaner: for amicleaner, an image is in use if an instance, a launch configuration \
+    without an Auto Scaling group, or an Auto Scaling group that is scaled to zero uses it; amicleaner does not \
     read launch templates. image-steward reads all of these, and launch templates, fleets, Spot requests, AWS Batch, SSM \
     parameters and more. amicleaner deletes snapshots immediately, image-steward after a week. This policy is LESS strict \
     in one respect: --keep-previous counts only images that are not in use, but `last` counts all images of a family. \

@@ -333,7 +333,7 @@ impl Translation<'_> {
             missing.iter().map(|(_, line, what)| format!("{what} (line {line})")).collect();
         comments.push(format!(
             "NOT TRANSLATED, because there is no equivalent of: {}. Without it, the rule would match more images than the \
-             source, so it is only a comment. Its images are kept unless another rule matches them.",
+             source, so the rule is only a comment. Its images are kept unless another rule matches them.",
             what.join("; ")
         ));
         for (file, line, what) in missing {

@@ -170,7 +170,7 @@ fn negation(atom: &Atom, line: usize) -> Atom {
             Atom::Field { field, glob, negated: !negated, exact: true }
         }
         Atom::Field { glob, .. } => unknown(&format!(
-            "an exception by a pattern whose translation, `{}`, would except fewer images",
+            "an exception by a pattern whose translation, `{}`, would exclude fewer images",
             shown(glob)
         )),
         Atom::Mark { mark, negated, line } => {

@@ -81,7 +81,7 @@ impl Writing {
         let name = earlier.name.clone();
         rule.comments.push(format!(
             "UNREACHABLE: the rule `{name}` above matches all images of this rule, and only the first matching rule \
-             decides. Remove one of the two rules, or move this rule before the other."
+             applies. Remove one of the two rules, or move this rule before the other."
         ));
         self.leave_out(
             file,
@@ -185,7 +185,7 @@ fn head(files: &[(PathBuf, String)], tools: &BTreeSet<Tool>) -> Vec<String> {
         head.push(amicleaner::HEAD.to_owned());
     }
     head.push(
-        "The first rule that matches an image decides about it; the rules below it do not apply. An image that no rule \
+        "Only the first rule that matches an image applies to it. An image that no rule \
          matches is kept."
             .to_owned(),
     );
@@ -208,10 +208,13 @@ const SOURCE: &str = "Source: ";
 
 const STRICTER: [(&str, &str); 6] = [
     ("in use", "an image with a reference is never removed, even if no rule checks for use"),
-    ("missing data", "a source that cannot be read refuses every removal of the run"),
+    ("missing data", "if a source cannot be read, the run removes nothing"),
     ("steps", "deprecate, disable, deregister, delete snapshots; each step can be undone"),
-    ("Recycle Bin", "nothing is removed without rules for images and snapshots (recycle_bin)"),
-    ("caps", "a run disables or deregisters a limited number (max_per_run, max_fraction)"),
+    ("Recycle Bin", "nothing is removed unless its rules cover images and snapshots (recycle_bin)"),
+    (
+        "limits",
+        "a run disables or deregisters a limited number of images (max_per_run, max_fraction)",
+    ),
     ("families", "the newest image of a family is kept, however old it is"),
 ];
 

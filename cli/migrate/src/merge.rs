@@ -1,4 +1,4 @@
-//! Combines source policies for the same images, because only the first matching rule decides.
+//! Combines source policies for the same images, because only the first matching rule applies.
 
 use steward::suggest::{Entry, SuggestedRule};
 

@@ -54,8 +54,8 @@ impl<'a> Translation<'a> {
             safety.max_fraction = safety.max_fraction.min(percent / 100.0);
         }
         self.comments.push(format!(
-            "Its cap ({}: {}) applies to all rules together, in [safety], unless the limit there is lower. If more images \
-             are due, image-steward retires images up to the cap, and the others in later runs; Custodian does nothing.",
+            "Its limit ({}: {}) applies to all rules together, in [safety], unless the limit there is lower. If more images \
+             are due, image-steward retires images up to the limit, and the others in later runs; Custodian retires none.",
             shown(key),
             value.shown()
         ));

@@ -12,8 +12,8 @@ use super::{AwsArgs, OutputArgs, PolicyArgs};
 pub struct ApplyArgs {
     /// Saved plan (from `plan --out`) to apply exactly
     ///
-    /// If the account has changed since, nothing is applied. Specify the policy of the plan with
-    /// --policy or --expect-policy.
+    /// If the account has changed since planning, nothing is applied. Specify the policy of the
+    /// plan with --policy or --expect-policy.
     #[arg(value_name = "PLAN")]
     pub plan: Option<PathBuf>,
     #[command(flatten)]

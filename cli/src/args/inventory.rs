@@ -31,7 +31,7 @@ pub struct InventoryArgs {
 pub struct ValidateArgs {
     #[command(flatten)]
     pub policy: PolicyArgs,
-    /// Report rules, exceptions, pinned entries and tags without effect in this inventory.
+    /// Report rules, exceptions, pinned IDs and tags that have no effect in this inventory.
     #[arg(long, value_name = "FILE")]
     pub inventory: Option<PathBuf>,
     /// Exit with code 2 if part of the policy or a tag has no effect in the inventory.
@@ -44,7 +44,7 @@ pub struct ValidateArgs {
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// Id or name of the image.
+    /// ID or name of the image.
     #[arg(value_name = "IMAGE")]
     pub image: ImageRef,
     #[command(flatten)]

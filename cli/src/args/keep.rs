@@ -9,7 +9,7 @@ use super::{AwsArgs, OutputArgs, PrefixArgs};
 /// Arguments of `keep`.
 #[derive(Debug, Args)]
 pub struct KeepArgs {
-    /// Ids or names of images, or ids of snapshots.
+    /// IDs or names of images, or IDs of snapshots.
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<ResourceRef>,
     /// Keep them for this long, for example `2w`, `3d` or `6mo` [default: permanently].
@@ -26,7 +26,7 @@ pub struct KeepArgs {
     /// Replace an existing tag even if it keeps the image for longer.
     #[arg(long)]
     pub shorten: bool,
-    /// Reason, shown in the tag and in plans.
+    /// Reason to store in the tag and show in plans.
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     #[command(flatten)]
@@ -40,7 +40,7 @@ pub struct KeepArgs {
 /// Arguments of `unkeep`.
 #[derive(Debug, Args)]
 pub struct UnkeepArgs {
-    /// Ids or names of images, or ids of snapshots.
+    /// IDs or names of images, or IDs of snapshots.
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<ResourceRef>,
     #[command(flatten)]

@@ -25,9 +25,10 @@ pub use shared::{AwsArgs, Format, InputArgs, OutputArgs, PolicyArgs, PrefixArgs}
 
 /// Clean up machine images and their snapshots by policy
 ///
-/// image-steward retires expired images step by step and deletes their snapshots. It never removes
-/// an image that is in use. Only `apply`, `restore`, `keep` and `unkeep` change the account; all
-/// other commands only read.
+/// The rules of a policy define which images they keep. All other images that a rule matches are
+/// expired: image-steward deprecates, disables and deregisters them step by step, and then deletes
+/// their snapshots. It never removes an image that is in use. Only `apply`, `restore`, `keep` and
+/// `unkeep` change the account; all other commands only read.
 #[derive(Debug, Parser)]
 #[command(name = "image-steward", version = VERSION, after_help = more_help())]
 pub struct Arguments {
@@ -63,7 +64,7 @@ pub const EXIT_CODES: [(&str, &str); 7] = [
     ("2", "usage or policy error"),
     ("3", "partly done, or interrupted during changes"),
     ("4", "refused: no image is removed; the output shows the reason"),
-    ("5", "gate exceeded: the plan removes more than --max-removals allows"),
+    ("5", "limit exceeded: the plan removes more than --max-removals allows"),
     ("130", "interrupted before any change"),
 ];
 
@@ -135,8 +136,8 @@ pub enum Command {
     Apply(ApplyArgs),
     /// Restore images and their snapshots
     ///
-    /// Restores images that are expired, deprecated, disabled, or in the Recycle Bin with their
-    /// snapshots.
+    /// Undoes every step: the image can be expired, deprecated or disabled, or it can be in the
+    /// Recycle Bin with its snapshots.
     #[command(
         after_help = "Examples:\n  image-steward restore ami-0123456789abcdef0 --region eu-central-1\n  image-steward restore golden-2026-11-28 --keep-until 2w\n  image-steward restore --all-since yesterday --dry-run"
     )]
@@ -144,15 +145,15 @@ pub enum Command {
     /// Exclude images or snapshots from all steps
     ///
     /// Sets a tag that excludes them permanently or until a date. If the tag already exists, the
-    /// command replaces its value and prints the old value. If an image has already expired, the
-    /// next run restores it.
+    /// command replaces its value and prints the old value. If an image is already expired, the
+    /// next run rescues it: it undoes all steps.
     #[command(
         after_help = "Examples:\n  image-steward keep ami-0123456789abcdef0 --for 2w --reason 'release candidate'\n  image-steward keep golden-2026-11-28 --until 2027-06-30 --region eu-central-1"
     )]
     Keep(KeepArgs),
     /// Remove the tag that `keep` sets
     ///
-    /// The policy then decides about the images and snapshots again.
+    /// The policy then applies to the images and snapshots again.
     #[command(
         after_help = "Example:\n  image-steward unkeep ami-0123456789abcdef0 --region eu-central-1"
     )]
@@ -170,7 +171,7 @@ pub enum Command {
     /// Print the IAM policy that a user or pipeline needs, or a role with it
     ///
     /// The policy allows retiring only images and snapshots that belong to the account and have
-    /// been tagged. The command does not need access to the account.
+    /// image-steward's state tags. The command does not need access to the account.
     #[command(
         after_help = "Examples:\n  image-steward permissions\n  image-steward permissions apply restore keep --region eu-central-1\n  image-steward permissions apply --image-parameter '/golden/*' --shared-images\n  image-steward permissions plan --format terraform --trust github > role.tf"
     )]

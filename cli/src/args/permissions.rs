@@ -13,7 +13,7 @@ pub struct PermissionsArgs {
     /// Allow the commands in this Region only.
     #[arg(long, value_parser = |text: &str| text.parse::<Region>())]
     pub region: Option<Region>,
-    /// Prefix of image-steward's tag names (`tagging.prefix` of the policy).
+    /// Prefix of image-steward's tag names (`tagging.prefix` in the policy).
     #[arg(long, value_name = "TEXT", default_value = DEFAULT_PREFIX)]
     pub prefix: String,
     /// Allow launch permissions to be restored
@@ -47,7 +47,7 @@ pub enum UseArg {
     Plan,
     Apply,
     Restore,
-    /// The tag that `keep` and `unkeep` change.
+    /// Both `keep` and `unkeep`.
     Keep,
 }
 

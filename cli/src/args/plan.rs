@@ -37,7 +37,7 @@ pub struct PlanArgs {
 /// Arguments of `show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// A plan saved by `plan --out`.
+    /// Plan saved by `plan --out`.
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
     #[command(flatten)]
@@ -69,13 +69,13 @@ pub struct PlanOutputArgs {
         conflicts_with = "all"
     )]
     pub reason: Vec<String>,
-    /// List all images of the families with this name, or with this text in it; repeatable.
+    /// List all images of families whose name is or contains this text; repeatable.
     #[arg(long, alias = "group", value_name = "FAMILY", conflicts_with_all = ["all", "reason"])]
     pub family: Vec<String>,
     /// List the largest, most expensive or oldest images first, instead of by family.
     #[arg(long, value_enum, value_name = "ORDER", conflicts_with_all = ["reason", "family"])]
     pub sort: Option<SortArg>,
-    /// Print totals of images and costs by `rule`, `family` or `tag:KEY`.
+    /// Print the number and cost of images by `rule`, `family` or `tag:KEY`.
     #[arg(long, value_name = "BY", value_parser = by, conflicts_with_all = ["all", "reason", "family"])]
     pub by: Option<ByArg>,
 }
@@ -109,7 +109,7 @@ fn by(text: &str) -> Result<ByArg, &'static str> {
 
 /// Conditions on which a plan fails, for use in a pipeline.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Gate options")]
+#[command(next_help_heading = "CI options")]
 pub struct GateArgs {
     /// Print the plan, and exit with code 2 if part of the policy or a tag has no effect.
     #[arg(long)]

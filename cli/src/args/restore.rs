@@ -9,7 +9,7 @@ use super::{AwsArgs, OutputArgs, PrefixArgs};
 /// Arguments of `restore`.
 #[derive(Debug, Args)]
 pub struct RestoreArgs {
-    /// Ids or names of images, including images in the Recycle Bin.
+    /// IDs or names of images, including images in the Recycle Bin.
     #[arg(
         value_name = "IMAGE",
         required_unless_present = "all_since",
@@ -50,7 +50,7 @@ pub struct RestoreArgs {
 fn permission(text: &str) -> Result<LaunchPermission, &'static str> {
     match text.into() {
         LaunchPermission::Unknown(_) => Err(
-            "expected an account id (12 digits), the ARN of an organization or an organizational unit, or all",
+            "expected an account ID (12 digits), the ARN of an organization or an organizational unit, or all",
         ),
         known => Ok(known),
     }

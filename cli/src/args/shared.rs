@@ -20,7 +20,7 @@ pub struct PolicyArgs {
 /// The prefix of the names of our tags.
 #[derive(Debug, Args)]
 pub struct PrefixArgs {
-    /// Prefix of image-steward's tag names, instead of `tagging.prefix` of the policy.
+    /// Prefix of image-steward's tag names; overrides `tagging.prefix` in the policy.
     #[arg(long, value_name = "TEXT")]
     pub prefix: Option<String>,
     /// Policy file that sets `tagging.prefix` [default: policy.toml, if it exists].
@@ -32,13 +32,13 @@ pub struct PrefixArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "AWS options")]
 pub struct AwsArgs {
-    /// Region, instead of AWS_REGION or the Region of the profile.
+    /// AWS Region; overrides AWS_REGION and the profile.
     #[arg(long, value_parser = region)]
     pub region: Option<String>,
-    /// Profile, instead of AWS_PROFILE.
+    /// AWS profile; overrides AWS_PROFILE.
     #[arg(long)]
     pub profile: Option<String>,
-    /// Endpoint of the AWS services, instead of AWS_ENDPOINT_URL; for a test server.
+    /// Endpoint URL of a test server; overrides AWS_ENDPOINT_URL.
     #[arg(long, value_name = "URL", value_parser = endpoint)]
     pub endpoint_url: Option<String>,
 }

@@ -30,7 +30,7 @@ pub fn run(
     let read = |file: &PathBuf| Ok((name_of(file).into(), read(file)?));
     let files = from.iter().map(read).collect::<Result<Vec<_>, CommandError>>()?;
     let Migrated { mut document, rules, left_out } = migrate(&files)?;
-    let policy = Policy::parse(&document.to_toml(), "the draft")?;
+    let policy = Policy::parse(&document.to_toml(), "the generated policy")?;
     let mut what = counted(rules, "rule");
     let warnings = match inventory {
         None => keeps_all(&document),
@@ -50,7 +50,7 @@ pub fn run(
     };
     document.head.extend(warnings.iter().map(|warning| format!("Warning: {warning}.")));
     let text = document.to_toml();
-    Policy::parse(&text, "the draft")?;
+    Policy::parse(&text, "the generated policy")?;
     write_policy(out, &text, force)?;
     for left_out in &left_out {
         context.warn(format_args!("not translated: {left_out}"));
@@ -61,8 +61,8 @@ pub fn run(
     say(context, out, &what);
     if inventory.is_none() && rules > 1 {
         context.hint(
-            "unlike in other tools, only the first rule that matches an image decides about it; use --inventory FILE \
-             to list the rules that no image reaches",
+            "unlike in other tools, only the first rule that matches an image applies to it; to list rules that apply to \
+             no image, use --inventory FILE",
         );
     }
     Ok(if left_out.is_empty() { Exit::Done } else { Exit::Part })

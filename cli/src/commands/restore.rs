@@ -185,7 +185,7 @@ async fn ask_and_share(
         stdin().read_line(&mut line).map(|_| line)
     })?;
     if !matches!(typed.trim(), "y" | "Y" | "yes") {
-        eprintln!("No image was shared; the tags remain.");
+        eprintln!("No image was shared. The tags still contain the launch permissions.");
         return Ok(Sharing::Decided);
     }
     for restored in open {
@@ -214,7 +214,7 @@ fn hint_at_sharing(all: &[Restored], again: &str, context: &Context) -> Sharing 
         count => format!("{count} images are"),
     };
     let how = match with.is_empty() {
-        true => "the tag names no account, organization or organizational unit; remove the tag"
+        true => "the tag lists no account, organization or organizational unit; remove the tag"
             .to_owned(),
         false => format!(
             "to share, run: image-steward restore {} --share-with {}{again}",

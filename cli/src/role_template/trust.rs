@@ -16,7 +16,7 @@ pub enum Trust {
 pub struct OpenIdConnect {
     /// The host and path of the issuer, which prefix the condition keys.
     pub issuer: &'static str,
-    /// The statement id of the trust policy.
+    /// The statement ID of the trust policy.
     pub sid: &'static str,
     /// The condition operator for the subject: `StringLike` only where a branch may be `*`.
     pub operator: &'static str,
@@ -58,7 +58,7 @@ impl Trust {
     }
 }
 
-/// The owner and the repository can include their numeric ids: `acme@1234/images@5678`.
+/// The owner and the repository can include their numeric IDs: `acme@1234/images@5678`.
 fn github(is_read_only: bool) -> OpenIdConnect {
     let (pattern, expected) = if is_read_only {
         (

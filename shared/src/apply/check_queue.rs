@@ -87,7 +87,7 @@ impl<T: Clone> CheckQueue<T> {
         if self.stale_batches >= MAX_STALE_BATCHES {
             tracing::warn!(
                 left = self.due.len(),
-                "checks expired repeatedly; skipping the remaining resources"
+                "checks became too old repeatedly; skipping the remaining resources"
             );
             ended.extend(self.due.drain(..).map(|one| (one.resource, None)));
         }

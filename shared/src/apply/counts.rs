@@ -25,7 +25,7 @@ pub struct Counts {
     pub images_deregistered: usize,
     /// Images that were rescued: all their steps were undone.
     pub images_rescued: usize,
-    /// Images whose next step, or whose missing tags, a cap deferred to a later run.
+    /// Images whose next step, or whose missing tags, a limit deferred to a later run.
     pub images_deferred: usize,
     /// Images that were tagged, either when they became available or in a sweep that found them
     /// untagged.

@@ -88,7 +88,7 @@ pub enum StepResult {
     InUse,
     /// The resource changed since planning and was skipped.
     Changed(Change),
-    /// The step is due, but a cap deferred it to a later run.
+    /// The step is due, but a limit deferred it to a later run.
     Deferred,
     /// The deadline passed first. The next run applies the step.
     NotReached,
@@ -208,7 +208,7 @@ impl Outcome {
         self.steps.iter().filter(|one| one.change().is_some())
     }
 
-    /// Returns the resources whose step a cap deferred to a later run.
+    /// Returns the resources whose step a limit deferred to a later run.
     pub fn deferred(&self) -> impl Iterator<Item = &ResourceId> {
         self.with(|result| *result == StepResult::Deferred)
     }

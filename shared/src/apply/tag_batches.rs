@@ -57,7 +57,7 @@ impl<'a> TagBatches<'a> {
         resources: &[ResourceId],
         tags: &Tags,
     ) -> Vec<Result<(), CloudError>> {
-        // EC2 does not document what it does with duplicate ids.
+        // EC2 does not document what it does with duplicate IDs.
         let unique: BTreeSet<&ResourceId> = resources.iter().collect();
         if unique.len() == resources.len() {
             return self.set_unique(resources, tags).await;
@@ -90,10 +90,7 @@ impl<'a> TagBatches<'a> {
             if batch.len() < 2 || !self.may_split(error.kind) {
                 let error = match batch.len() {
                     0 | 1 => error,
-                    _ => untried(
-                        error,
-                        "its batch failed, and too many parts of the batch failed too",
-                    ),
+                    _ => untried(error, "its batch failed, and so did too many parts of the batch"),
                 };
                 results[batch].fill(Err(error));
                 continue;

@@ -67,8 +67,8 @@ pub trait ImageReader: Send + Sync {
     /// Lists every image that the account owns, including disabled ones.
     async fn list_images(&self) -> Result<ImageListing, CloudError>;
 
-    /// Returns the images with these ids that the account owns, including disabled ones, in any
-    /// order. Ids that do not exist are skipped. A call covers up to 200 ids; an empty list makes
+    /// Returns the images with these IDs that the account owns, including disabled ones, in any
+    /// order. IDs that do not exist are skipped. A call covers up to 200 IDs; an empty list makes
     /// no call.
     async fn find_images(&self, images: &[ImageId]) -> Result<Vec<Image>, CloudError>;
 
@@ -87,8 +87,8 @@ pub trait SnapshotReader: Send + Sync {
     /// Lists the snapshots that the account owns, within `scope`.
     async fn list_snapshots(&self, scope: &SnapshotScope) -> Result<Vec<Snapshot>, CloudError>;
 
-    /// Returns the snapshots with these ids that the account owns, in any order. Ids that do not
-    /// exist are skipped. A call covers up to 200 ids; an empty list makes no call.
+    /// Returns the snapshots with these IDs that the account owns, in any order. IDs that do not
+    /// exist are skipped. A call covers up to 200 IDs; an empty list makes no call.
     async fn find_snapshots(&self, snapshots: &[SnapshotId]) -> Result<Vec<Snapshot>, CloudError>;
 
     /// Lists the locked snapshots that the account owns, whatever the lock mode.

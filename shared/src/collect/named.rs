@@ -17,7 +17,7 @@ const MIN_SIMILARITY: f64 = 0.85;
 /// An image that the user may have meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// The image's id.
+    /// The image's ID.
     pub image_id: ImageId,
     /// The image's name.
     pub name: Arc<str>,
@@ -61,7 +61,11 @@ impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = match self {
             Self::Unknown { name, similar } => {
-                write!(f, "no image has the name `{}` (only whole names match)", printable(name))?;
+                write!(
+                    f,
+                    "no image has the name `{}` (a name must match completely)",
+                    printable(name)
+                )?;
                 if !similar.is_empty() {
                     f.write_str("; similar names:")?;
                 }
@@ -83,7 +87,7 @@ impl fmt::Display for NameError {
 impl Candidate {
     fn live(image: &Image, now: Timestamp) -> Self {
         let age = image.created_at.map_or("age unknown".to_owned(), |created_at| {
-            format!("{} old", hours_or_days(created_at, now))
+            format!("{} old", hours_or_days(created_at.min(now), now))
         });
         Self { image_id: image.image_id.clone(), name: image.name.clone(), age }
     }
@@ -131,7 +135,7 @@ pub fn find_in(
 }
 
 /// Finds the images that `asked` identifies, in the same order: existing images and, with
-/// `recycled`, images in the Recycle Bin. Ids take no call. Names take one call in total, and
+/// `recycled`, images in the Recycle Bin. IDs take no call. Names take one call in total, and
 /// another for the Recycle Bin.
 ///
 /// # Errors
@@ -243,12 +247,12 @@ mod tests {
     fn an_unknown_name_lists_similar_ones() {
         let error = find("Web").unwrap_err();
         assert!(
-            error.starts_with("no image has the name `Web` (only whole names match); "),
+            error.starts_with("no image has the name `Web` (a name must match completely); "),
             "{error}"
         );
         assert!(error.contains("ami-1  web-1") && error.contains("ami-2  web-2"), "{error}");
         assert!(find("wbe-1").unwrap_err().contains("ami-1  web-1"));
         assert!(find("gon").unwrap_err().contains("ami-7  gone  in the Recycle Bin for 12 hours"));
-        assert!(find("zzz").unwrap_err().ends_with("(only whole names match)"));
+        assert!(find("zzz").unwrap_err().ends_with("(a name must match completely)"));
     }
 }

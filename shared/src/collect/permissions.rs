@@ -99,7 +99,7 @@ pub(super) async fn read_volume_permissions(
     })
 }
 
-/// Returns the ids of the resources at these positions, each with its position.
+/// Returns the IDs of the resources at these positions, each with its position.
 pub(super) fn ids_at<I>(positions: Vec<usize>, id: impl Fn(usize) -> Option<I>) -> Vec<(usize, I)> {
     positions.into_iter().filter_map(|position| Some((position, id(position)?))).collect()
 }

@@ -43,7 +43,7 @@ impl From<&RecycledImage> for Recycled {
 /// A snapshot that names an image that no longer exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Remnant {
-    /// The snapshot's id.
+    /// The snapshot's ID.
     pub snapshot_id: SnapshotId,
     /// Where the snapshot is.
     pub place: RemnantLocation,

@@ -41,7 +41,7 @@ pub async fn read_references(
 
 /// Computes a plan and verifies its expired images: reads the references that the provider reports
 /// and the launch permissions, concurrently. Repeats this until all of them are verified, because
-/// each image that turns out to be used or shared frees a place under the caps for another. Also
+/// each image that turns out to be used or shared frees a place under the limits for another. Also
 /// returns the permission readings.
 pub async fn plan_verified(
     view: &dyn View,
@@ -175,7 +175,7 @@ impl MissingEvidence {
     }
 }
 
-/// Returns whether a cap defers the step of the image to a later run.
+/// Returns whether a limit defers the step of the image to a later run.
 fn is_deferred(decision: &Decision) -> bool {
     decision.reasons.iter().any(|reason| matches!(reason, Reason::Deferred { .. }))
 }

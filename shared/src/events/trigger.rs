@@ -23,7 +23,7 @@ pub enum Trigger {
     Creating {
         /// The new image.
         image: ImageId,
-        /// The creator: an ARN, a service name or an id. `None` if the event names nobody.
+        /// The creator: an ARN, a service name or an ID. `None` if the event names nobody.
         by: Option<String>,
         /// When the creation started. `None` if the event does not specify it.
         at: Option<Timestamp>,

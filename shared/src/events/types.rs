@@ -265,7 +265,7 @@ impl Event {
 }
 
 impl ImageTagged {
-    /// Returns the type and id of every tagged resource.
+    /// Returns the type and ID of every tagged resource.
     fn resources(&self) -> Vec<(&'static str, &str)> {
         let kind = |id: &str| if id == self.image_id { "image" } else { "snapshot" };
         self.tags.keys().map(|id| (kind(id), id.as_str())).collect()

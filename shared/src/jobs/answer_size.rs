@@ -9,7 +9,7 @@ use crate::apply::Outcome;
 
 /// The maximum number of decisions in a response.
 pub const MAX_DECISIONS: usize = 1_000;
-/// The maximum number of step records and ids in a response.
+/// The maximum number of step records and IDs in a response.
 pub const MAX_RECORDS: usize = 5_000;
 /// The maximum total size of the lists in a response, in bytes of JSON.
 const MAX_BYTES: usize = 5_000_000;

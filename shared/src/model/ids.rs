@@ -1,8 +1,8 @@
 //! Identifiers, which are validated once, when they enter the program.
 //!
-//! Each kind of id has its own type, so that an image id cannot be passed where a snapshot id is
-//! expected. AWS ids have at most 22 characters, which [`SmolStr`] stores without an allocation.
-//! This matters because an account may have a million images, whose ids are hashed and compared.
+//! Each kind of ID has its own type, so that an image ID cannot be passed where a snapshot ID is
+//! expected. AWS IDs have at most 22 characters, which [`SmolStr`] stores without an allocation.
+//! This matters because an account may have a million images, whose IDs are hashed and compared.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-/// The text is not a valid id of the expected kind.
+/// The text is not a valid ID of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {kind}: {expected}")]
 pub struct ParseIdError {
@@ -27,7 +27,7 @@ macro_rules! id {
         pub struct $name(SmolStr);
 
         impl $name {
-            /// The id as text.
+            /// The ID as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -69,7 +69,7 @@ macro_rules! id {
 }
 
 /// Whether `text` is `prefix` followed by at least one character of `[0-9a-z-]`. AWS uses 8 or 17
-/// hexadecimal digits. The length is not checked, because AWS introduced longer ids before (2016)
+/// hexadecimal digits. The length is not checked, because AWS introduced longer IDs before (2016)
 /// and may do so again.
 fn prefixed(text: &str, prefix: &str) -> bool {
     text.len() <= 64
@@ -80,23 +80,23 @@ fn prefixed(text: &str, prefix: &str) -> bool {
 }
 
 id!(
-    /// The id of a machine image: `ami-…`.
-    ImageId, "an image id", "expected ami- followed by digits or lowercase letters",
+    /// The ID of a machine image: `ami-…`.
+    ImageId, "an image ID", "expected ami- followed by digits or lowercase letters",
     |text| prefixed(text, "ami-")
 );
 id!(
-    /// The id of a volume snapshot: `snap-…`.
-    SnapshotId, "a snapshot id", "expected snap- followed by digits or lowercase letters",
+    /// The ID of a volume snapshot: `snap-…`.
+    SnapshotId, "a snapshot ID", "expected snap- followed by digits or lowercase letters",
     |text| prefixed(text, "snap-")
 );
 id!(
-    /// The id of an instance: `i-…`.
-    InstanceId, "an instance id", "expected i- followed by digits or lowercase letters",
+    /// The ID of an instance: `i-…`.
+    InstanceId, "an instance ID", "expected i- followed by digits or lowercase letters",
     |text| prefixed(text, "i-")
 );
 id!(
-    /// The id of the account that owns images and snapshots: 12 digits.
-    AccountId, "an account id", "expected 12 digits",
+    /// The ID of the account that owns images and snapshots: 12 digits.
+    AccountId, "an account ID", "expected 12 digits",
     |text| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 );
 id!(
@@ -123,7 +123,7 @@ impl Region {
     }
 }
 
-/// The id of a resource of any kind.
+/// The ID of a resource of any kind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ResourceId {
@@ -136,7 +136,7 @@ pub enum ResourceId {
 }
 
 impl ResourceId {
-    /// The id as text.
+    /// The ID as text.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Image(id) => id.as_str(),
@@ -145,7 +145,7 @@ impl ResourceId {
         }
     }
 
-    /// The image id, if the resource is an image.
+    /// The image ID, if the resource is an image.
     pub fn as_image(&self) -> Option<&ImageId> {
         match self {
             Self::Image(id) => Some(id),
@@ -153,7 +153,7 @@ impl ResourceId {
         }
     }
 
-    /// The snapshot id, if the resource is a snapshot.
+    /// The snapshot ID, if the resource is a snapshot.
     pub fn as_snapshot(&self) -> Option<&SnapshotId> {
         match self {
             Self::Snapshot(id) => Some(id),
@@ -238,7 +238,7 @@ mod tests {
         let error = "vol-1".parse::<SnapshotId>().unwrap_err().to_string();
         assert_eq!(
             error,
-            "`vol-1` is not a snapshot id: expected snap- followed by digits or lowercase letters"
+            "`vol-1` is not a snapshot ID: expected snap- followed by digits or lowercase letters"
         );
     }
 

@@ -1,15 +1,15 @@
-//! Parses the image ids and names that people type.
+//! Parses the image IDs and names that people type.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::{ImageId, SnapshotId};
 
-/// An image that a person specified. Text with the form of an image id is an id; any other text is
+/// An image that a person specified. Text with the form of an image ID is an ID; any other text is
 /// a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageRef {
-    /// The id of the image.
+    /// The ID of the image.
     Id(ImageId),
     /// The full name of the image.
     Name(String),
@@ -20,7 +20,7 @@ pub enum ImageRef {
 pub enum ResourceRef {
     /// An image.
     Image(ImageRef),
-    /// A snapshot. Snapshots have no names, so this is always an id.
+    /// A snapshot. Snapshots have no names, so this is always an ID.
     Snapshot(SnapshotId),
 }
 
@@ -28,10 +28,10 @@ pub enum ResourceRef {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseImageRefError {
     /// The text is empty.
-    #[error("expected an image id (ami-…) or an image name")]
+    #[error("expected an image ID (ami-…) or an image name")]
     Empty,
-    /// The text is the id of a snapshot or an instance.
-    #[error("not an image id; expected ami-… or an image name")]
+    /// The text is the ID of a snapshot or an instance.
+    #[error("not an image ID; expected ami-… or an image name")]
     OtherId,
 }
 
@@ -48,7 +48,7 @@ impl FromStr for ImageRef {
     }
 }
 
-/// Whether the text is probably the id of a snapshot or an instance, and not a name.
+/// Whether the text is probably the ID of a snapshot or an instance, and not a name.
 fn is_other_id(text: &str) -> bool {
     let rest = ["snap-", "i-"].iter().find_map(|prefix| text.strip_prefix(prefix));
     rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_hexdigit()))

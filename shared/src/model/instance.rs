@@ -10,7 +10,7 @@ use super::{InstanceId, Tags};
 /// An instance and the data needed to retire it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
-    /// The instance id.
+    /// The instance ID.
     pub instance_id: InstanceId,
     /// The state that the provider reports.
     pub state: InstanceState,

@@ -63,7 +63,7 @@ pub struct Inventory {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Image {
-    /// The image id.
+    /// The image ID.
     pub image_id: ImageId,
     /// The name of the image; empty if it has none.
     #[serde(default = "no_name")]
@@ -166,7 +166,7 @@ impl ImageState {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
-    /// The snapshot id.
+    /// The snapshot ID.
     pub snapshot_id: SnapshotId,
     /// When the snapshot was started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -199,7 +199,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// A snapshot with only its id known.
+    /// A snapshot with only its ID known.
     pub fn new(snapshot_id: SnapshotId) -> Self {
         Self {
             snapshot_id,
@@ -253,7 +253,7 @@ pub enum InventoryError {
         /// The column, starting at 1.
         column: usize,
     },
-    /// The document contains an id twice.
+    /// The document contains an ID twice.
     #[error("{0} appears twice; list each image and each snapshot once")]
     Twice(String),
 }

@@ -26,7 +26,7 @@ pub struct KeepTag {
 pub enum KeepTagError {
     /// The value is longer than EC2 allows, by this many characters.
     #[error(
-        "the reason is too long: a tag value, with the date, has at most {MAX_VALUE} characters; shorten it by {0}"
+        "the reason is too long: a tag value has at most {MAX_VALUE} characters, including the date; shorten the reason by {0}"
     )]
     TooLong(usize),
     /// The reason contains invisible characters.

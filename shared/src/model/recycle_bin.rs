@@ -24,7 +24,7 @@ pub enum Recyclable {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RetentionRule {
-    /// The id of the retention rule.
+    /// The ID of the retention rule.
     pub rule_id: Arc<str>,
     /// The kind of resource that the rule applies to.
     pub resource: Recyclable,
@@ -63,7 +63,7 @@ impl RetentionRule {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with `image_id`")]
 pub struct RecycledImage {
-    /// The image id.
+    /// The image ID.
     pub image_id: ImageId,
     /// The name of the image; empty if it has none.
     #[serde(default, skip_serializing_if = "str::is_empty")]
@@ -79,7 +79,7 @@ pub struct RecycledImage {
 /// A snapshot in the Recycle Bin, with the data that the provider shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecycledSnapshot {
-    /// The snapshot id.
+    /// The snapshot ID.
     pub snapshot_id: SnapshotId,
     /// The description of the snapshot; empty if it has none.
     pub description: Arc<str>,

@@ -140,7 +140,7 @@ impl fmt::Display for ResourceText<'_> {
     }
 }
 
-/// The resource id or name in an ARN, without the resource type: `i-0123456789abcdef0`,
+/// The resource ID or name in an ARN, without the resource type: `i-0123456789abcdef0`,
 /// `/golden/web`. Text that is not an ARN is returned unchanged.
 pub(crate) fn short_id(arn: &str) -> &str {
     let Some(resource) = arn.strip_prefix("arn:").and_then(|rest| rest.splitn(5, ':').nth(4))
@@ -192,7 +192,7 @@ pub struct ReferenceScope {
     pub versions: TemplateVersions,
     /// Whether AWS Batch compute environments are read.
     pub compute_environments: ComputeEnvironments,
-    /// The ids of launch templates that are ignored where their image or snapshot cannot be
+    /// The IDs of launch templates that are ignored where their image or snapshot cannot be
     /// determined. Such a version counts as referring to no image or snapshot.
     pub ignore_templates: Vec<Arc<str>>,
 }
@@ -208,7 +208,7 @@ impl ReferenceScope {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IgnoredTemplate {
-    /// The id of the launch template.
+    /// The ID of the launch template.
     pub launch_template: Arc<str>,
     /// The version of the launch template; see [`Reference::version`].
     pub version: Arc<str>,

@@ -4,16 +4,16 @@ use jiff::Timestamp;
 
 use super::{DeletionMark, ImageId, Tags};
 
-/// The names of the project's tags. The policy can change their prefix.
+/// The names of the state tags. The policy can change their prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagNames {
     /// On images: when the image was first found expired. The waiting times of the retire steps
     /// start here.
     pub expired_at: String,
-    /// On images: the id of the image, followed by its launch permissions before it was disabled.
+    /// On images: the ID of the image, followed by its launch permissions before it was disabled.
     pub launch_permissions: String,
-    /// On images: the id of the image, followed by its deprecation before it was deprecated by the
-    /// project.
+    /// On images: the ID of the image, followed by its deprecation before image-steward
+    /// deprecated it.
     pub deprecation: String,
     /// On snapshots: the image that the snapshot backs, so that it is known after the image was
     /// deregistered.
@@ -24,7 +24,7 @@ pub struct TagNames {
     pub keep: String,
     /// On images and snapshots: who created the image.
     pub created_by: String,
-    /// On instances, written by people: the id or name of an image. The instance is retired when
+    /// On instances, written by people: the ID or name of an image. The instance is retired when
     /// that image is available.
     pub retire_when_imaged: String,
     /// On images and snapshots: the instance that the image was created from.

@@ -49,7 +49,7 @@ impl<'a> Families<'a> {
     }
 
     /// Returns the families sorted by key. The images of each family are sorted from newest to
-    /// oldest, and by id if they were created at the same time.
+    /// oldest, and by ID if they were created at the same time.
     pub(super) fn ranked(self) -> Vec<Family<'a>> {
         let mut list = self.list;
         list.sort_by(|a, b| a.key.cmp(&b.key));

@@ -1,6 +1,6 @@
 //! Retires source instances after their image is available.
 //!
-//! A tag of the instance contains the id or name of the image. The instance is retired only if that
+//! A tag of the instance contains the ID or name of the image. The instance is retired only if that
 //! image was created from it, is available, and all of its snapshots are complete. In doubt, the
 //! instance is kept.
 
@@ -21,7 +21,7 @@ use crate::policy::{Policy, RetireAction};
 /// The decision about an instance, with its reasons.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct InstanceDecision {
-    /// The instance id.
+    /// The instance ID.
     pub instance_id: InstanceId,
     /// The image that the tag of the instance names; `None` if the account has no such image.
     pub image_id: Option<ImageId>,
@@ -53,12 +53,12 @@ pub enum InstanceReason {
     NotAllowed,
     /// The image that the tag names is available and was created from the instance.
     Imaged {
-        /// The id of the image.
+        /// The ID of the image.
         image: ImageId,
     },
     /// The instance no longer has the tag that names an image.
     NotAsked,
-    /// The account has no image with the id or name in the tag.
+    /// The account has no image with the ID or name in the tag.
     NoSuchImage {
         /// The value of the tag.
         asked: Arc<str>,
@@ -81,12 +81,12 @@ pub enum InstanceReason {
     NoSnapshots,
     /// Snapshots of the image are incomplete or do not exist.
     SnapshotsIncomplete {
-        /// The ids of these snapshots.
+        /// The IDs of these snapshots.
         snapshots: Box<[SnapshotId]>,
     },
     /// The image does not contain volumes that would be deleted with the instance.
     VolumesNotInImage {
-        /// The ids of these volumes.
+        /// The IDs of these volumes.
         volumes: Box<[Arc<str>]>,
     },
     /// The instance was started after the image was created. The image does not contain later
@@ -143,7 +143,7 @@ pub fn not_allowed(instance: &Instance, policy: &Policy) -> Option<InstanceDecis
     })
 }
 
-/// Whether the tag `retire-when-imaged` of `instance` contains the id or name of `image`.
+/// Whether the tag `retire-when-imaged` of `instance` contains the ID or name of `image`.
 pub fn asks_for(instance: &Instance, image: &Image, policy: &Policy) -> bool {
     let asked = instance.tags.get(&policy.tag_names.retire_when_imaged).map(str::trim);
     asked.is_some_and(|asked| {

@@ -1,4 +1,4 @@
-//! Limits of a run: caps, which defer steps, and refusals, which prevent every removal.
+//! Limits of a run, which defer steps, and refusals, which prevent every removal.
 
 use super::protect::Recovery;
 use super::reason::{Cap, Reason};
@@ -26,7 +26,7 @@ pub(super) fn refusal(inventory: &Inventory, safety: &Safety, matched: usize) ->
     (!missing.is_empty() && matched > 0).then_some(Refusal::NotRecoverable { missing, days })
 }
 
-/// Defers the steps that exceed the caps. Images that have been expired longest come first.
+/// Defers the steps that exceed the limits. Images that have been expired longest come first.
 pub(super) fn apply_caps(steps: &mut [StepDraft], safety: &Safety, matched: usize) {
     let (cap, limit) = cap(safety, matched);
     let mut going: Vec<usize> = steps
@@ -55,7 +55,7 @@ pub(super) fn apply_caps(steps: &mut [StepDraft], safety: &Safety, matched: usiz
     }
 }
 
-/// The cap that allows fewer images, and the number of images that it allows.
+/// The limit that allows fewer images, and the number of images that it allows.
 fn cap(safety: &Safety, matched: usize) -> (Cap, u32) {
     // In binary, 0.28 of 25 is 7.000000000000001, which must be rounded to 7 and not up to 8.
     const DUST: f64 = 1e-9;

@@ -10,7 +10,7 @@
 //! - `steps`: selects the next step
 //! - `state_tags`: parses state tags
 //! - `undo`: undoes steps
-//! - `limits`: caps and refusals
+//! - `limits`: limits and refusals
 //! - `summary`: counts
 //! - `notes`: parts of the policy and tags that have no effect
 //! - `reason`: reasons for keeping and retiring an image
@@ -83,7 +83,7 @@ pub struct Plan {
 /// The decision about an image, with its reasons.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
-    /// The image id.
+    /// The image ID.
     pub image_id: ImageId,
     /// The name of the image.
     pub name: Arc<str>,
@@ -363,7 +363,7 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
 }
 
 /// The images of each rule, in the order of the policy, and the images in no family, sorted by name
-/// and id.
+/// and ID.
 fn group<'a>(
     inventory: &'a Inventory,
     policy: &'a Policy,

@@ -1,6 +1,6 @@
 //! The reasons in a plan: why an image is kept or expired.
 //!
-//! Every reason contains its numbers and ids. Its JSON form is part of the documented format of
+//! Every reason contains its numbers and IDs. Its JSON form is part of the documented format of
 //! plans.
 
 use std::fmt;
@@ -26,7 +26,7 @@ use crate::text_fmt::{date, ordinal};
 pub enum Reason {
     /// Another account owns the image, or its owner is unknown.
     NotOurs {
-        /// The account id of the owner.
+        /// The account ID of the owner.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owner: Option<AccountId>,
     },
@@ -175,11 +175,11 @@ pub enum Reason {
         /// When the image was created.
         created_at: Timestamp,
     },
-    /// A step is due, but the run has reached a cap.
+    /// A step is due, but the run has reached a limit.
     Deferred {
-        /// The key of the cap in the policy.
+        /// The key of the limit in the policy.
         cap: Cap,
-        /// The number of images that the cap allows in this run.
+        /// The number of images that the limit allows in this run.
         limit: u32,
     },
     /// The launch permissions are too long to save in a tag. Disabling or deregistering the image
@@ -258,7 +258,7 @@ pub enum Manager {
     ImageBuilder,
 }
 
-/// A cap on the number of removals in a run.
+/// A limit on the number of removals in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]

@@ -134,13 +134,13 @@ fn unreadable(
     (!is_readable(value)).then(|| (key.into(), value.into()))
 }
 
-/// The value of a tag that begins with the id of the image that it was written on.
+/// The value of a tag that begins with the ID of the image that it was written on.
 pub(super) enum OwnedValue<'a> {
-    /// The tag was written on this image. Contains the text after the id.
+    /// The tag was written on this image. Contains the text after the ID.
     Own(&'a str),
     /// The tag was written on another image and copied from there.
     OfAnother,
-    /// The value does not begin with an image id, or nothing follows the id.
+    /// The value does not begin with an image ID, or nothing follows the ID.
     Unreadable,
 }
 

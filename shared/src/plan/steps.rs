@@ -38,7 +38,7 @@ impl<'a> TaggedSnapshots<'a> {
     }
 }
 
-/// A decision, with an alternative in case a cap or a refusal defers its step.
+/// A decision, with an alternative in case a limit or a refusal defers its step.
 pub(super) struct StepDraft {
     pub(super) decision: Decision,
     /// The lesser action to apply instead, and the step that then remains due.
@@ -66,7 +66,7 @@ impl StepDraft {
     }
 }
 
-/// Decides about one image, without considering caps and refusals.
+/// Decides about one image, without considering limits and refusals.
 pub(super) fn decide(
     draft: DraftDecision<'_>,
     PlanFacts { inventory, policy, uses: _, tagged, recovery, now }: &PlanFacts<'_>,

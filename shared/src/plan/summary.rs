@@ -20,7 +20,7 @@ pub struct Summary {
     pub deprecate: usize,
     pub disable: usize,
     pub deregister: usize,
-    /// Images whose disabling or deregistration is due, but deferred by a cap.
+    /// Images whose disabling or deregistration is due, but deferred by a limit.
     pub deferred: usize,
     /// The number of snapshots that are deleted because of the images in `deregister`.
     pub snapshots: usize,

@@ -2,7 +2,7 @@
 //!
 //! Two of the steps lose data: deprecating overwrites a date that the owner may have set, and
 //! disabling removes all launch permissions. The old value is saved in a tag first. The value of
-//! the tag begins with the id of the image, so that the tag is ignored on a copy of the image.
+//! the tag begins with the ID of the image, so that the tag is ignored on a copy of the image.
 //!
 //! Anyone who may write tags may write these tags. Therefore a run trusts them only as far as EC2's
 //! own data agrees, and restores launch permissions only for the grantees that the policy lists. A
@@ -476,7 +476,7 @@ mod tests {
         let accounts = |count: u64| -> Vec<LaunchPermission> {
             (0..count).map(|n| format!("{n:012}").into()).collect()
         };
-        // The id has 21 characters, and each account 13.
+        // The ID has 21 characters, and each account 13.
         assert!(permissions_tag_value(&id, &accounts(18)).is_ok());
         assert_eq!(permissions_tag_value(&id, &accounts(19)), Err(268));
     }

@@ -160,7 +160,7 @@ pub struct Safety {
     pub recycle_bin_days: u32,
     /// Whether a run requests the references to an image from EC2 before each step.
     pub references_check: Check,
-    /// The ids of launch templates whose references are ignored where they cannot be determined.
+    /// The IDs of launch templates whose references are ignored where they cannot be determined.
     pub ignore_templates: Vec<Arc<str>>,
     /// The API calls for which a response without a list means an empty list. The adapter checks
     /// the names.
@@ -168,7 +168,7 @@ pub struct Safety {
     /// Tag keys, each with a glob for its value. Images and snapshots with any of these tags are
     /// never removed, whatever rule applies.
     pub keep_tags: Vec<(String, Glob)>,
-    /// The ids of images that are never changed, sorted.
+    /// The IDs of images that are never changed, sorted.
     pub pinned: Vec<ImageId>,
 }
 
@@ -284,7 +284,7 @@ pub struct Tagging {
 pub enum CopyToSnapshots {
     /// Snapshots get the same tags as the image.
     Yes,
-    /// Snapshots get only the state tag with the id of their image, and provenance tags.
+    /// Snapshots get only the state tag with the ID of their image, and provenance tags.
     No,
 }
 

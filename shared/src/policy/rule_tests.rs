@@ -123,7 +123,7 @@ fn safety_keep_tags_are_trusted() {
         [
             "Hold: safety.keep_tags",
             "Team: match of rule a, safety.keep_tags",
-            "image-steward:keep: opt-out"
+            "image-steward:keep: exclusion"
         ]
     );
     let json = serde_json::to_value(&trusted[0]).unwrap();

@@ -269,7 +269,7 @@ impl TryFrom<Value> for ShareBack {
             LaunchPermission::Unknown(_) => format!("{} is not a valid value", written(&value)),
         };
         Err(format!(
-            "{message}; use a quoted account id, or the ARN of an organization or an organizational unit"
+            "{message}; use a quoted account ID, or the ARN of an organization or an organizational unit"
         ))
     }
 }

@@ -204,8 +204,8 @@ pub struct RawKeep {
     pub at_least: Option<Count>,
 }
 
-/// When the retire steps are due. Each time starts when the image is first found expired.
-/// `delete_snapshots_after` starts at the deregistration.
+/// When the retire steps are due, counted from when a run first found the image expired.
+/// `delete_snapshots_after` counts from the deregistration.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawRetire {
@@ -265,7 +265,7 @@ pub struct RawSafety {
     #[serde(default)]
     pub shared_snapshots: Option<Word<SharedSnapshots>>,
     /// The accounts with which a run may share an image again when it rescues the image: account
-    /// ids, and ARNs of organizations and organizational units. To share it with anyone else, use
+    /// IDs, and ARNs of organizations and organizational units. To share it with anyone else, use
     /// `image-steward restore`, which asks for confirmation. Default: none.
     #[serde(default)]
     pub share_back: Vec<ShareBack>,
@@ -283,9 +283,9 @@ pub struct RawSafety {
     /// found expired, and again right before it is disabled or deregistered. Default: "required".
     #[serde(default)]
     pub references_check: Option<Word<Check>>,
-    /// The ids of launch templates that are ignored where the image or snapshot of a version cannot
-    /// be determined. Such a version counts as referring to none. Without this setting, such a
-    /// version prevents all removals. Default: none.
+    /// The IDs of launch templates that are ignored where the image or snapshot of a version cannot
+    /// be determined. Such a version does not count as a reference. Without this setting, it
+    /// prevents all removals. Default: none.
     #[serde(default)]
     #[schemars(inner(regex(pattern = "^lt-[0-9a-f]+$")))]
     pub ignore_templates: Vec<String>,
@@ -298,7 +298,7 @@ pub struct RawSafety {
     /// and snapshots with any of them are never deleted, whatever rule applies. Default: none.
     #[serde(default)]
     pub keep_tags: BTreeMap<String, RawGlob>,
-    /// The ids of images that are never changed. Default: none.
+    /// The IDs of images that are never changed. Default: none.
     #[serde(default)]
     #[schemars(with = "Vec<String>", inner(regex(pattern = "^ami-[0-9a-z-]+$")))]
     pub pinned: Vec<ImageId>,

@@ -106,7 +106,7 @@ set = { "aws:x" = "1" }
         "p.toml:13:58: rule[1].retire.disable_after: `7 dayz` is not a duration; use",
         "p.toml:16:16: safety.max_fraction: 1.5 is not a number from 0 to 1; for 25%, write 0.25",
         "p.toml:17:21: safety.template_versions: 0 is not a number from 1 to 10000; use \"default+latest\", \"all\" or a number of newest versions",
-        "p.toml:18:11: safety.pinned[0]: `i-1` is not an image id: ",
+        "p.toml:18:11: safety.pinned[0]: `i-1` is not an image ID: ",
         "p.toml:21:19: tagging.set.aws:x: tag keys that begin with `aws:` are reserved for AWS; remove it",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
@@ -237,10 +237,10 @@ fn unknown_values_are_reported_with_valid_values() {
         ("shared_images = \"maybe\"", "`maybe` is not a valid value; use \"keep\" or \"retire\""),
         ("shared_snapshots = \"no\"", "`no` is not a valid value; use \"keep\" or \"retire\""),
         ("share_back = [\"all\"]", "a run never makes an image public; use a quoted"),
-        ("share_back = [\"1234\"]", "`1234` is not a valid value; use a quoted account id"),
+        ("share_back = [\"1234\"]", "`1234` is not a valid value; use a quoted account ID"),
         (
             "share_back = [123456789012]",
-            "123456789012 is not a valid value; use a quoted account id",
+            "123456789012 is not a valid value; use a quoted account ID",
         ),
         ("recycle_bin = \"off\"", "`off` is not a valid value; use \"required\" or \"optional\""),
         ("references_check = \"yes\"", "`yes` is not a valid value; use \"required\" or \"off\""),
@@ -624,12 +624,12 @@ keep = { last = 1 }
         "Release: keep.tags of rule web",
         "Stage: match of rule web, keep.tags of rule web",
         "Team: match of rule web",
-        "fleet:keep: opt-out",
+        "fleet:keep: exclusion",
     ];
     assert_eq!(lines(&policy), expected);
     let plain = "version = 1\n[[rule]]\nname = \"a\"\nkeep.last = 1\n";
     let plain = Policy::parse(plain, "p").unwrap();
-    assert_eq!(lines(&plain), ["image-steward:keep: opt-out"]);
+    assert_eq!(lines(&plain), ["image-steward:keep: exclusion"]);
     let retires =
         "version = 1\ninstances.retire = \"stop\"\n[[rule]]\nname = \"a\"\nkeep.last = 1\n";
     let retires = Policy::parse(retires, "p").unwrap();

@@ -51,7 +51,7 @@ impl fmt::Display for TagUse {
             Self::GroupBy { rule } => write!(f, "group_by of rule {rule}"),
             Self::Keep { rule } => write!(f, "keep.tags of rule {rule}"),
             Self::SafetyKeep => f.write_str("safety.keep_tags"),
-            Self::OptOut => f.write_str("opt-out"),
+            Self::OptOut => f.write_str("exclusion"),
             Self::RetireInstance => f.write_str("instances.retire"),
         }
     }

@@ -6,7 +6,7 @@ use crate::plan::Plan;
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan, SnapshotReason};
 
 /// Returns the earliest time at which an image is deregistered or a snapshot is deleted, if nothing
-/// changes. It is a lower bound, because caps and verification only delay. `None` if nothing is
+/// changes. It is a lower bound, because limits and verification only delay. `None` if nothing is
 /// expired, and for a refused plan, because it is unknown how long a refusal lasts.
 pub fn first_deletion(plan: &Plan, snapshots: &SnapshotPlan) -> Option<Timestamp> {
     let of_images = || plan.decisions.iter().filter_map(|one| one.deregister_at).min();
@@ -14,7 +14,7 @@ pub fn first_deletion(plan: &Plan, snapshots: &SnapshotPlan) -> Option<Timestamp
     let images = plan.refusal.is_none().then(of_images).flatten();
     let snapshots = snapshots.refusal.is_none().then(of_snapshots).flatten();
     let first = images.into_iter().chain(snapshots).min();
-    // A step that a cap deferred is overdue.
+    // A step that a limit deferred is overdue.
     first.map(|at| at.max(plan.planned_at))
 }
 

@@ -49,18 +49,18 @@ use crate::policy::{Check, Policy, TrustedTag};
 use crate::saved_plan::{Difference, Differences};
 use crate::text_fmt::{printable, thousands};
 
-/// Which ids a text lists.
+/// Which IDs a text lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ids {
-    /// All ids.
+    /// All IDs.
     All,
     /// Only the first few, if there are more than ten.
     First,
 }
 
-/// The maximum number of ids that are listed by default.
+/// The maximum number of IDs that are listed by default.
 const MAX_LISTED: usize = 10;
-/// The number of ids that are listed if there are more.
+/// The number of IDs that are listed if there are more.
 const FIRST_IDS: usize = 3;
 
 /// Returns the text for a step.
@@ -80,7 +80,7 @@ pub fn outcome_text(outcome: &Outcome, which: Ids) -> String {
     let done = DONE.iter().map(|(step, what)| (*what, ids(outcome.done(*step))));
     let left = [
         ("snapshots still in use, left to a later run", ids(outcome.in_use())),
-        ("deferred by a cap", ids(outcome.deferred())),
+        ("deferred by a limit", ids(outcome.deferred())),
         ("not reached, left to a later run", ids(outcome.not_reached())),
     ];
     for (what, ids) in done.chain(left) {
@@ -124,7 +124,7 @@ pub fn differences_text(differences: &Differences, which: Ids) -> String {
         let _ = writeln!(text, "changed: {} more; -v lists all", thousands(more));
     }
     let left = ids(left_for_later.iter());
-    list(&mut text, "not in the plan, left to the next one", &left, which);
+    list(&mut text, "not in the plan, left to the next plan", &left, which);
     text
 }
 
@@ -137,7 +137,7 @@ pub fn trusted_tags_text(policy: &Policy, style: OutputStyle) -> String {
         style.paragraph(&mut text, 2, &printable(&format!("{key}: {}", uses.join(", "))));
     }
     if policy.safety.recycle_bin == Check::Required {
-        let rules = "any tags that Recycle Bin rules match: images that no rule covers are kept";
+        let rules = "tags in Recycle Bin rules: an image that no rule covers is kept";
         style.paragraph(&mut text, 2, rules);
     }
     text
@@ -193,7 +193,7 @@ fn ids<'a>(resources: impl Iterator<Item = &'a ResourceId>) -> Vec<String> {
     resources.map(ToString::to_string).collect()
 }
 
-/// Appends a line with these ids, if there are any.
+/// Appends a line with these IDs, if there are any.
 fn list(text: &mut String, what: &str, ids: &[String], which: Ids) {
     let count = thousands(ids.len());
     let shown = match is_listed(ids.len(), which) {

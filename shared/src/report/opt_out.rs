@@ -23,7 +23,7 @@ pub fn opt_out_text(all: &[OptOut], key: &str) -> String {
                 format!("unchanged: {now}, which is longer; pass --shorten to replace it")
             }
             OptOutStatus::Removed => format!("no longer kept{was}"),
-            OptOutStatus::NotKept => format!("nothing to remove: it has no tag {key}"),
+            OptOutStatus::NotKept => format!("nothing to remove: the tag {key} does not exist"),
             OptOutStatus::Gone => {
                 "not found among the images and snapshots that the account owns in this Region"
                     .to_owned()

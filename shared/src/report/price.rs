@@ -57,7 +57,7 @@ impl Price {
 impl fmt::Display for Price {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { usd_per_gib_month, region, as_of, note } = self;
-        write!(f, "USD {usd_per_gib_month} per GiB and month in {region} ({note}, {as_of})")
+        write!(f, "USD {usd_per_gib_month} per GiB-month in {region} ({note}, {as_of})")
     }
 }
 

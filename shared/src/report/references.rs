@@ -178,15 +178,18 @@ pub fn stale_text(plan: &Plan, policy_versions: TemplateVersions, style: OutputS
     let alone: Vec<&Stale> = found.iter().filter(|one| one.other_reasons == 0).collect();
     let gib: u64 = alone.iter().filter_map(|one| one.size_gib).map(u64::from).sum();
     let usd = super::Price::in_region(&plan.region).of(gib);
-    let line = format!(
-        "These refer to {}. Nothing else keeps {} of them: at most {} GiB, {} a month.",
-        counted(found.len(), "image"),
-        thousands(alone.len()),
-        thousands(gib),
-        usd.about()
-    );
+    let images = counted(found.len(), "image");
+    let line = match alone.len() {
+        0 => format!("These references are to {images}, which other reasons also keep."),
+        alone => format!(
+            "These references are to {images}. Nothing else keeps {} of them: at most {} GiB, {} a month.",
+            thousands(alone),
+            thousands(gib),
+            usd.about()
+        ),
+    };
     style.paragraph(&mut text, 0, &line);
-    let warning = "No Auto Scaling group, fleet or compute environment uses these, but people or programs may. Ask before you \
+    let warning = "No Auto Scaling group, fleet or compute environment uses these references, but people or programs may. Ask before you \
                    delete them.";
     style.paragraph(&mut text, 0, warning);
     if policy_versions != TemplateVersions::All {

@@ -89,7 +89,10 @@ pub fn restored_summary(all: &[Restored]) -> String {
         (from(RestoredFrom::Deprecated), "no longer deprecated"),
         (from(RestoredFrom::Expired), "no longer expired"),
         (all.iter().filter(not_enabled).count(), "still disabled"),
-        (all.iter().filter(not_understood).count(), "with a tag that was not understood"),
+        (
+            all.iter().filter(not_understood).count(),
+            "with a state tag that this version does not understand",
+        ),
         (all.iter().filter(|one| !one.not_shared.is_empty()).count(), "not shared again"),
         (with(RestoreStatus::Untouched).filter(is_untouched).count(), "not expired"),
         (with(RestoreStatus::Gone).count(), "not found"),

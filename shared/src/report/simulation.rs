@@ -50,7 +50,7 @@ pub fn simulation_text(simulation: &Simulation, style: OutputStyle) -> String {
              {usd_now})."
         );
         style.paragraph(&mut text, 0, &line);
-        held_back(&mut text, simulation, "The caps defer", style);
+        held_back(&mut text, simulation, "The limits defer", style);
     }
     text
 }
@@ -94,17 +94,17 @@ pub fn compared_text(
              instead of {their_usd} a month."
         );
         style.paragraph(&mut text, 0, &line);
-        held_back(&mut text, new, "Its caps defer", style);
-        held_back(&mut text, old, "The caps of the other policy defer", style);
+        held_back(&mut text, new, "Its limits defer", style);
+        held_back(&mut text, old, "The limits of the other policy defer", style);
     }
     text
 }
 
-const LEGEND: &str = "IMAGES, IN USE, SNAPSHOTS and GIB are values of that day, before its sweep; the other columns count since the line \
-    above. REMOVED: deregistered images. SNAPSHOTS: including those of removed images. GIB and USD (a month): upper bounds, because \
+const LEGEND: &str = "IMAGES, IN USE, SNAPSHOTS and GIB are values of that day, before its sweep; the other columns count since the previous \
+    line. REMOVED: deregistered images. SNAPSHOTS: including those of removed images. GIB and USD (a month): upper bounds, because \
     snapshots share blocks.";
 const COMPARED_LEGEND: &str = "AGAINST: under the other policy. IMAGES and GIB are values of that day, before its sweep; NEW and REMOVED \
-    (deregistered images) count since the line above. GIB and USD (a month) are those of the snapshots: upper bounds, because snapshots \
+    (deregistered images) count since the previous line. GIB and USD (a month) are those of the snapshots: upper bounds, because snapshots \
     share blocks.";
 
 /// Appends the meaning of the columns and the assumptions of the simulation.
@@ -139,7 +139,7 @@ fn assumptions(simulation: &Simulation) -> String {
     text
 }
 
-/// Appends how many images a cap defers at the end, if any.
+/// Appends how many images a limit defers at the end, if any.
 fn held_back(text: &mut String, simulation: &Simulation, who: &str, style: OutputStyle) {
     let deferred = simulation.points.last().map_or(0, |last| last.deferred);
     if deferred > 0 {

@@ -36,7 +36,7 @@ pub enum ComingStep {
     DeleteSnapshots,
 }
 
-/// Returns the steps that daily sweeps would apply from `now` for `days` days, under the caps of
+/// Returns the steps that daily sweeps would apply from `now` for `days` days, under the limits of
 /// the policy and without new images.
 pub fn coming(inventory: &Inventory, policy: &Policy, now: Timestamp, days: u32) -> Vec<Coming> {
     let mut world = SimulatedWorld::new(of_images(inventory, policy));

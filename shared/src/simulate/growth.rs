@@ -25,7 +25,7 @@ const PAUSE: i64 = 3;
 /// A family is considered active for at least this long.
 const NEVER_GIVEN_UP_WITHIN: SignedDuration = SignedDuration::from_hours(24 * 7);
 
-/// The prefix of the ids of simulated images. AWS ids are hexadecimal, so these ids cannot exist
+/// The prefix of the IDs of simulated images. AWS IDs are hexadecimal, so these IDs cannot exist
 /// and are recognizable.
 const SIMULATED: &str = "ami-simulated-";
 

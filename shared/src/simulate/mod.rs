@@ -85,7 +85,7 @@ pub struct Point {
     pub at: Timestamp,
     pub images: usize,
     pub in_use: usize,
-    /// Images whose step a cap defers in the sweep of that day.
+    /// Images whose step a limit defers in the sweep of that day.
     pub deferred: usize,
     /// Snapshots of images, including images that no longer exist.
     pub snapshots: usize,

@@ -24,7 +24,7 @@ fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
 }
 
-/// An image of this age in hours, with a snapshot of 8 GiB. Its id is its age.
+/// An image of this age in hours, with a snapshot of 8 GiB. Its ID is its age.
 fn image(name: &str, hours: i64) -> Value {
     json!({
         "image_id": format!("ami-{name}-{hours}"), "name": format!("{name}-{hours}"), "owner_id": "123456789012",

@@ -24,9 +24,9 @@ pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> 
             counted(inventory.references.len(), "reference"),
         ),
         format!(
-            "Its rules match {matched} of {}. On {}, at most {expired} of them are expired; sharing was not read. No image is changed before \
-             you run `image-steward apply` or deploy the functions in apply mode. An image in use is never \
-             removed, whatever the policy.",
+            "Its rules match {matched} of {}. On {}, at most {expired} of them are expired. That number ignores launch \
+             permissions, which were not read. No image is changed before you run `image-steward apply` or deploy the \
+             functions in apply mode. An image in use is never removed, whatever the policy.",
             counted(*images, "image"),
             date(now)
         ),
@@ -35,11 +35,11 @@ pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> 
             .to_owned(),
         "   image-steward validate --policy FILE".to_owned(),
         "   image-steward plan --policy FILE          # shows the action for every image, with reasons".to_owned(),
-        "In each rule, `keep` lists the keep rules. One match keeps an image: `last` keeps the newest images of a family, \
-         `within` keeps images up to this age, `launched_within` keeps images that were launched within this time. An \
-         image that no keep rule matches is expired and is retired in steps that can be undone. The times in `retire` \
-         count from the day when it was found expired (deprecated, disabled, deregistered) and, for its snapshots, from \
-         its deregistration."
+        "In each rule, `keep` lists the keep rules. An image is kept if any of them matches it: `last` keeps the newest images of a family, \
+         `within` keeps images up to this age, and `launched_within` keeps images that were launched within this time. An \
+         image that no keep rule matches is expired. It is retired in steps, each of which can be undone until the image \
+         leaves the Recycle Bin. In `retire`, the times to deprecate, disable and deregister count from when a run first \
+         found the image expired. The time to delete its snapshots counts from the deregistration."
             .to_owned(),
     ];
     if !unread.is_empty() {
@@ -64,7 +64,7 @@ pub(super) fn about_families(set: &[FamilyStats]) -> Vec<String> {
             format!("Images tagged {} = {}", shown(key), shown(&first.value))
         }
         (Kind::Name, 1) => {
-            format!("Images named {} and a number, date or version", shown(&first.value))
+            format!("Images named {}, followed by a number, date or version", shown(&first.value))
         }
         (Kind::Tag(_, key), several) => {
             format!(
@@ -116,16 +116,15 @@ pub(super) fn about_rule(rule: &SuggestedRule, measures: &Measures) -> Vec<Strin
     }
     seen += ".";
     let reach = if *in_use == 0 {
-        "None of them is in use, as far as the sources show. Check whether this is correct."
-            .to_owned()
+        "No reference to them was found. Check whether this is correct.".to_owned()
     } else {
         let mut reach = format!(
-            "The oldest image in use is {} old; the lowest-ranked one is number {deepest} of its family.",
+            "The oldest image in use is {} old. The lowest-ranked image in use is number {deepest} in its family.",
             counted(*oldest_in_use, "day")
         );
         if deepest_of_most + 2 < *deepest {
             reach += &format!(
-                " Nine in ten of those in use are among the newest {deepest_of_most}. `image-steward stale` lists \
+                " Nine out of ten images in use are among the newest {deepest_of_most}. `image-steward stale` lists \
                  references to old images that nothing seems to need; without them, `last` could be lower."
             );
         }
@@ -141,8 +140,8 @@ pub(super) fn about_rule(rule: &SuggestedRule, measures: &Measures) -> Vec<Strin
 /// Creates the comment above `[safety]`.
 pub(super) fn about_safety(references: usize) -> Vec<String> {
     vec![format!(
-        "Limits and checks of a run. These are conservative values. {} found; with fewer than a quarter of them, a \
-         run assumes that something is wrong and refuses.",
+        "Limits and checks of a run. These are conservative values. {} found. A run that \
+         finds fewer than a quarter of them removes nothing.",
         match references {
             1 => "1 reference to an image was".to_owned(),
             several => format!("{several} references to images were"),
@@ -154,7 +153,7 @@ pub(super) fn about_safety(references: usize) -> Vec<String> {
 pub(super) fn orphans() -> Vec<String> {
     vec![
         "Snapshots whose image was removed by somebody else are reported and kept. To delete them this long after they \
-         were found, enable:"
+         were found, uncomment these lines:"
             .to_owned(),
     ]
 }

@@ -97,7 +97,7 @@ fn finish(
         orphans: comments::orphans(),
     };
     let text = document.to_toml();
-    Policy::parse(&text, "the draft")?;
+    Policy::parse(&text, "the generated policy")?;
     Ok(FirstPolicy { text, rules: count, outlook })
 }
 
@@ -109,7 +109,7 @@ fn written_and_planned(
     let entries = rules.iter().cloned().map(Entry::Rule).collect();
     let document =
         SuggestedPolicy { entries, safety: safety_for(inventory), ..SuggestedPolicy::default() };
-    let policy = Policy::parse(&document.to_toml(), "the draft")?;
+    let policy = Policy::parse(&document.to_toml(), "the generated policy")?;
     let plan = plan(inventory, &policy, now);
     Ok((policy, plan))
 }

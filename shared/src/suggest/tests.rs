@@ -79,7 +79,7 @@ fn families_are_found_by_name_and_keep_what_is_in_use_and_a_little_more() {
         "at most 2 of them are expired",
         "12 images, 2 in use",
         "one about every 3 days",
-        "oldest image in use is 21 days old; the lowest-ranked one is number 7",
+        "oldest image in use is 21 days old. The lowest-ranked image in use is number 7 in its family",
         "1 of 17 images",
         "`lonely`",
         "min_references = 1 ",

@@ -242,7 +242,7 @@ impl SuggestedSafety {
                 "references_check = \"required\"".to_owned(),
                 "read references from EC2 again before each removal",
             ),
-            ("pinned = []".to_owned(), "ids of images that are never removed"),
+            ("pinned = []".to_owned(), "IDs of images that are never removed"),
         ];
         text.push_str("[safety]\n");
         for (value, why) in values {

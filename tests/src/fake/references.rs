@@ -75,7 +75,7 @@ impl ReferenceReader for Fake {
     ) -> Result<Vec<Reference>, CloudError> {
         const ACTION: &str = "ec2:DescribeImageReferences";
         let mut inner = self.begin(Call::FindReferencesTo(images.to_vec(), versions));
-        // The call has ids as parameters, but shows the same state as a listing.
+        // The call has IDs as parameters, but shows the same state as a listing.
         let (state, faults) = inner.listing();
         let mut known: BTreeMap<ImageId, Vec<Reference>> = BTreeMap::new();
         for reference in known_to_ec2(state, versions) {

@@ -23,7 +23,7 @@ pub(super) struct ReadVersion<'a> {
     pub(super) version: &'a TemplateVersion,
 }
 
-/// The key of a version: the id of its template, and its number.
+/// The key of a version: the ID of its template, and its number.
 pub(super) type VersionId<'a> = (&'a str, u32);
 
 impl<'a> ReadVersion<'a> {
@@ -159,7 +159,7 @@ impl AliasedImages {
                 let answer = match alias {
                     Some(name) => parameter(state, faults, name),
                     None => id_in(text).ok_or_else(|| {
-                        error::of(VERSIONS, "", "the image field contains no image id")
+                        error::of(VERSIONS, "", "the image field contains no image ID")
                     }),
                 };
                 self.0.insert(text.to_owned(), answer.clone());
@@ -173,7 +173,7 @@ impl AliasedImages {
     }
 }
 
-/// The image id in `text`, alone or at the end, in upper or lower case.
+/// The image ID in `text`, alone or at the end, in upper or lower case.
 fn id_in(text: &str) -> Option<ImageId> {
     let text = text.trim().to_lowercase();
     text.rsplit(['/', ' ']).next()?.parse().ok()
@@ -194,5 +194,5 @@ fn parameter(state: &State, faults: &mut Faults, name: &str) -> Result<ImageId, 
         return Err(error::of(ACTION, "", &format!("{who} is of type SecureString")));
     }
     let parsed = parameter.value.trim().parse();
-    parsed.map_err(|_| error::of(ACTION, "", &format!("{who} contains no image id")))
+    parsed.map_err(|_| error::of(ACTION, "", &format!("{who} contains no image ID")))
 }

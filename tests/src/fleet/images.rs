@@ -48,7 +48,7 @@ pub struct FleetImage {
     pub protected: String,
     #[serde(default)]
     pub public: bool,
-    /// Account ids, and ARNs of organizations and organizational units.
+    /// Account IDs, and ARNs of organizations and organizational units.
     #[serde(default)]
     pub launch_permissions: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,6 @@
 //! The content of an account as a file, in the format of the stand-in.
 //!
-//! Everything but the ids is optional. [`Fleet::filled`] sets omitted fields to the same defaults
+//! Everything but the IDs is optional. [`Fleet::filled`] sets omitted fields to the same defaults
 //! as the stand-in, so that the contents of two accounts can be compared.
 
 mod capacity;

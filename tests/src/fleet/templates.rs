@@ -22,7 +22,7 @@ pub struct LaunchTemplate {
 #[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct TemplateVersion {
     pub version: u32,
-    /// An image id, `resolve:ssm:NAME`, or empty.
+    /// An image ID, `resolve:ssm:NAME`, or empty.
     #[serde(default)]
     pub image_id: Option<String>,
     /// The snapshots in the version's block device mappings.

@@ -19,7 +19,7 @@ struct CapacityCase {
     section: &'static str,
     id: &'static str,
     source: Source,
-    /// The kind, and the ARN before the id.
+    /// The kind, and the ARN before the ID.
     holder: String,
     over: [&'static str; 4],
 }

@@ -202,7 +202,7 @@ pub async fn every_page_is_listed<A: Account>() {
     snapshots.sort();
     snapshots.dedup();
     assert_eq!(snapshots.len(), 1050);
-    // More ids than a filter accepts, and one that does not exist.
+    // More IDs than a filter accepts, and one that does not exist.
     snapshots.push(snapshot("snap-ffffffff"));
     assert_eq!(account.port().find_snapshots(&snapshots).await.unwrap().len(), 1050);
     let mut images: Vec<_> = images.iter().map(|id| image(id)).collect();
@@ -246,7 +246,7 @@ pub async fn an_image_is_found_until_it_is_deregistered<A: Account>() {
     assert_eq!(state("ami-00000001").await, None);
 }
 
-/// A missing image does not hide the others. An image of another account is found only by its id.
+/// A missing image does not hide the others. An image of another account is found only by its ID.
 pub async fn images_are_found_together<A: Account>() {
     let account = A::with(json!({
         "images": [

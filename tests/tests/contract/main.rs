@@ -283,7 +283,7 @@ fn snapshot(id: &str) -> SnapshotId {
     id.parse().unwrap()
 }
 
-/// Images and snapshots by id.
+/// Images and snapshots by ID.
 fn resources(ids: &[&str]) -> Vec<ResourceId> {
     let resource = |id: &&str| match id.starts_with("ami-") {
         true => ResourceId::Image(image(id)),
@@ -296,12 +296,12 @@ fn tags(pairs: &[(&str, &str)]) -> Tags {
     pairs.iter().copied().collect()
 }
 
-/// The images of the inventory by id.
+/// The images of the inventory by ID.
 fn image_ids(world: &Fleet) -> Vec<&str> {
     world.images.iter().map(|image| image.image_id.as_str()).collect()
 }
 
-/// The snapshots of the inventory by id.
+/// The snapshots of the inventory by ID.
 fn snapshot_ids(world: &Fleet) -> Vec<&str> {
     world.snapshots.iter().map(|snapshot| snapshot.snapshot_id.as_str()).collect()
 }

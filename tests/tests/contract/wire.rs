@@ -297,7 +297,7 @@ async fn an_absent_list_names_the_setting_that_accepts_it() {
         answers.into_iter().find(|answer| answer.source == Source::Fleets).unwrap().found
     };
     let error = fleets(&aws).await.unwrap_err().to_string();
-    assert!(error.starts_with("ec2:DescribeFleets: the response lacks its list"), "{error}");
+    assert!(error.starts_with("ec2:DescribeFleets: the response contains no list"), "{error}");
     assert!(error.ends_with(r#"safety.absent_is_empty = ["ec2:DescribeFleets"]"#), "{error}");
     let accepting = aws.accepting_absent_lists(&["ec2:DescribeFleets".to_owned()]).unwrap();
     assert_eq!(fleets(&accepting).await.unwrap(), []);

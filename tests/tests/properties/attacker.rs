@@ -46,13 +46,13 @@ const OTHER_KEYS: [&str; 5] =
 /// A part of a tag's value.
 #[derive(Debug, Clone, PartialEq)]
 enum ValueWord {
-    /// The id of the tagged resource.
+    /// The ID of the tagged resource.
     Own,
-    /// The id of the image at this index.
+    /// The ID of the image at this index.
     Image(usize),
-    /// The id of an image that does not exist.
+    /// The ID of an image that does not exist.
     Missing,
-    /// The id of the image for which the snapshot was created.
+    /// The ID of the image for which the snapshot was created.
     MadeFor,
     /// This many hours ago; negative values are in the future.
     Ago(i64),
@@ -68,7 +68,7 @@ enum Attack {
     Write(Target, Vec<(&'static str, Vec<ValueWord>)>),
     Remove(Target, Vec<&'static str>),
     /// Copies the state tags that the first resource had this many days ago to the second. With
-    /// `own`, ids of the first are replaced by the second's. All times are moved back by this many
+    /// `own`, IDs of the first are replaced by the second's. All times are moved back by this many
     /// hours.
     Copy {
         from: Target,

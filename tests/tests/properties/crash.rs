@@ -85,7 +85,7 @@ fn undated(tags: &Tags) -> Tags {
     let is_date = |key: &str| key.ends_with(":expired-at") || key.ends_with(":delete-after");
     let undated = |(key, value): (&str, &str)| {
         let value = if key.ends_with(":deprecation") {
-            // The id, the former date, and the step; the times follow.
+            // The ID, the former date, and the step; the times follow.
             value.split(' ').take(3).collect::<Vec<_>>().join(" ")
         } else if is_date(key) {
             "a date".to_owned()

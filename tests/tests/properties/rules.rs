@@ -28,7 +28,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// A cap leaves steps for the next run. Some properties are about a run that applies all.
+    /// A limit leaves steps for the next run. Some properties are about a run that applies all.
     pub fn lift_caps(&mut self) {
         self.text =
             self.text.replace(&format!("max_per_run = {}", self.max_per_run), "max_per_run = 1000");

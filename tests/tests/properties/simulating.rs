@@ -163,7 +163,7 @@ fn a_simulation_ends_where_the_real_sweeps_end() {
     let total = std::cell::RefCell::new(Done::default());
     let worlds = (a_fleet(), some_rules(), any::<bool>());
     let result = runner.run(&worlds, |(mut fleet, mut rules, is_capped)| {
-        // A run reads launch permissions only if the caps allow a step on the image.
+        // A run reads launch permissions only if the limits allow a step on the image.
         match is_capped {
             true => fleet.images.iter_mut().for_each(|one| one.launch_permissions.clear()),
             false => rules.lift_caps(),

@@ -1,5 +1,5 @@
 //! Splits image names into the family name and the parts that differ between builds: dates,
-//! versions, numbers and commit ids. Also finds the architecture in a name.
+//! versions, numbers and commit IDs. Also finds the architecture in a name.
 //!
 //! A family that is too small only keeps too many images. A family that is too large lets images
 //! expire although nothing replaces them. Therefore a part that may belong to the family name is
@@ -44,7 +44,7 @@ pub(crate) enum Piece<'a> {
     Varies(&'a str),
 }
 
-/// The family name: `name` without dates, times, three-part versions and commit ids, and without
+/// The family name: `name` without dates, times, three-part versions and commit IDs, and without
 /// trailing numbers and versions. The architecture is not part of it: `web-20261121-arm64` and
 /// `web-amd64-17` both have the family name `web`.
 pub(crate) fn name_prefix(name: &str) -> Cow<'_, str> {
@@ -280,8 +280,8 @@ fn role_within(tokens: &[&Token<'_>], position: usize) -> (TokenRole, usize) {
     (role, 1)
 }
 
-/// Whether the part at `position` belongs to an AWS id or an IP address, whatever it looks like.
-/// Images named after different ids or addresses do not replace one another.
+/// Whether the part at `position` belongs to an AWS ID or an IP address, whatever it looks like.
+/// Images named after different IDs or addresses do not replace one another.
 fn is_fixed(tokens: &[&Token<'_>], position: usize) -> bool {
     const QUAD: usize = 4;
     // A word always belongs to the family name.
@@ -335,13 +335,13 @@ fn going(tokens: &[&Token<'_>], is_shortened: bool, before: Before) -> usize {
         Part::Series => is_shortened,
         Part::Commit => follows(words::begins_aws_id),
         Part::Version => follows(is_ip),
-        // An account id.
+        // An account ID.
         Part::Time => digits == 12,
     };
     usize::from(!stays)
 }
 
-/// Whether the name certainly ends in a date, a time, a long version or a commit id.
+/// Whether the name certainly ends in a date, a time, a long version or a commit ID.
 fn ends_in_stamp(tokens: &[&Token<'_>]) -> bool {
     let mut left = tokens;
     while let [rest @ .., last] = left {

@@ -167,7 +167,7 @@ const FAMILIES: &[(&str, &[&str])] = &[
     ("web-123456789012-prod", &["web-123456789012-prod"]),
     ("web-us-east-1", &["web-us-east-1", "web-us-east-1-20261121"]),
     ("web-eu-west-2|arm64", &["web-eu-west-2-arm64-20261121"]),
-    // AWS ids, UUIDs, and words with numbers.
+    // AWS IDs, UUIDs, and words with numbers.
     ("copy-of-i-0a1b2c3d", &["copy-of-i-0a1b2c3d", "copy-of-i-0a1b2c3d-20261121"]),
     ("copy-of-i-0123456789abcdef0", &["copy-of-i-0123456789abcdef0-20261121"]),
     ("i-0a1b2c3d-web", &["i-0a1b2c3d-web-20261121"]),

@@ -29,7 +29,7 @@ pub(super) enum Part {
     Series,
     /// Three or more numbers: `1.2.3`.
     Version,
-    /// A commit id in hexadecimal digits.
+    /// A commit ID in hexadecimal digits.
     Commit,
 }
 
@@ -52,7 +52,7 @@ impl<'a> Token<'a> {
     }
 
     /// Splits text at full stops: `web.20261121.arm64` has three parts. The text after a full stop
-    /// is a separate part if it is a number, a commit id, an architecture, or one of the words that
+    /// is a separate part if it is a number, a commit ID, an architecture, or one of the words that
     /// always belong to the family name.
     fn push(tokens: &mut Vec<Self>, text: &'a str, start: usize) {
         const MAX_TAILS: usize = 4;
@@ -278,8 +278,8 @@ impl Part {
     }
 }
 
-/// Whether the text is a short or full commit id. A word followed by a number, such as `facade12`,
-/// is not one. AWS ids, which have 8 or 17 digits after a prefix, are not commit ids either.
+/// Whether the text is a short or full commit ID. A word followed by a number, such as `facade12`,
+/// is not one. AWS IDs, which have 8 or 17 digits after a prefix, are not commit IDs either.
 fn is_commit(text: &str) -> bool {
     let letters = text.trim_end_matches(|c: char| c.is_ascii_digit());
     let is_word_and_number = letters.bytes().all(|b| b.is_ascii_lowercase());

@@ -90,9 +90,9 @@ const SYSTEMS: [&str; 56] = [
     "win",
     "windows",
 ];
-/// Prefixes of AWS ids. Hexadecimal digits after them are not a commit id.
+/// Prefixes of AWS IDs. Hexadecimal digits after them are not a commit ID.
 const AWS_IDS: [&str; 10] = ["ami", "eni", "i", "ip", "lt", "sg", "snap", "subnet", "vol", "vpc"];
-/// Words whose following number or id distinguishes families: another customer's images do not
+/// Words whose following number or ID distinguishes families: another customer's images do not
 /// replace those of `customer-42`.
 const OWNERS: [&str; 19] = [
     "account",

@@ -95,11 +95,11 @@ pub enum Note {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         near: Option<NearMiss>,
     },
-    /// `safety.pinned` contains the id of an image that is not in the inventory.
+    /// `safety.pinned` contains the ID of an image that is not in the inventory.
     PinMatchesNothing {
-        /// The image id in the policy.
+        /// The image ID in the policy.
         image_id: ImageId,
-        /// An image in the inventory whose id differs in one place.
+        /// An image in the inventory whose ID differs in one place.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         near: Option<ImageId>,
     },

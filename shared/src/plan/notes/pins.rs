@@ -21,7 +21,7 @@ pub(super) fn keep_tags(inventory: &Inventory, policy: &Policy) -> Vec<Note> {
     idle.collect()
 }
 
-/// The ids in `pinned` that match no image.
+/// The IDs in `pinned` that match no image.
 pub(super) fn of(inventory: &Inventory, policy: &Policy) -> Vec<Note> {
     let mut missing: BTreeSet<&ImageId> = policy.safety.pinned.iter().collect();
     for image in &inventory.images {
@@ -35,7 +35,7 @@ pub(super) fn of(inventory: &Inventory, policy: &Policy) -> Vec<Note> {
     missing.into_iter().map(note).collect()
 }
 
-/// Whether two ids differ in one place only: one character is replaced, missing or superfluous, or
+/// Whether two IDs differ in one place only: one character is replaced, missing or superfluous, or
 /// two adjacent characters are swapped.
 fn is_slip(a: &str, b: &str) -> bool {
     let same = |(a, b): &(u8, u8)| a == b;

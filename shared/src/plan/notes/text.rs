@@ -18,7 +18,7 @@ impl fmt::Display for Note {
             }
             Self::TemplateIgnored(IgnoredTemplate { launch_template, version, image }) => write!(
                 f,
-                "launch template {launch_template} version {version}: its image `{image}` is not an image id; \
+                "launch template {launch_template} version {version}: its image `{image}` is not an image ID; \
                  ignored because of safety.ignore_templates"
             ),
             Self::RuleMatchesNothing { rule, taken: 0, taken_by: _, excepted, conditions } => {

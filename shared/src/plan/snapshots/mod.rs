@@ -40,7 +40,7 @@ pub struct SnapshotPlan {
     pub planned_at: Timestamp,
     /// Why the plan tags and deletes nothing, if it is refused.
     pub refusal: Option<Refusal>,
-    /// One decision for each tagged snapshot and each orphan, sorted by id.
+    /// One decision for each tagged snapshot and each orphan, sorted by ID.
     pub decisions: Vec<SnapshotDecision>,
     /// The number of other snapshots: snapshots of existing images, and snapshots that were not
     /// created for an image.
@@ -50,7 +50,7 @@ pub struct SnapshotPlan {
 /// The decision about a snapshot, with its reasons.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SnapshotDecision {
-    /// The snapshot id.
+    /// The snapshot ID.
     pub snapshot_id: SnapshotId,
     /// The image that the snapshot belonged to, if it is known.
     pub image: Option<ImageId>,

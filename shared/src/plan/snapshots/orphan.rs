@@ -19,7 +19,7 @@ use crate::policy::{Orphans, Policy};
 /// A snapshot is started before its image can be listed. After one day, the image certainly can be
 /// listed.
 const SETTLED_AFTER: SignedDuration = SignedDuration::from_hours(24);
-/// The volume id that EC2 reports for a copied snapshot. ("The source volume … `vol-ffffffff` … an
+/// The volume ID that EC2 reports for a copied snapshot. ("The source volume … `vol-ffffffff` … an
 /// arbitrary volume ID", DescribeSnapshots and CopySnapshot.)
 const NO_VOLUME: &str = "vol-ffffffff";
 

@@ -146,11 +146,11 @@ pub enum SnapshotReason {
         /// The error of the call.
         error: Arc<str>,
     },
-    /// Deleting or tagging is due, but the run has reached a cap.
+    /// Deleting or tagging is due, but the run has reached a limit.
     Deferred {
-        /// The key of the cap in the policy.
+        /// The key of the limit in the policy.
         cap: SnapshotCap,
-        /// The number of snapshots that the cap allows in this run.
+        /// The number of snapshots that the limit allows in this run.
         limit: u32,
     },
     /// There was no time to read the volume permissions.
@@ -161,14 +161,14 @@ pub enum SnapshotReason {
     Refused,
 }
 
-/// A cap on the number of snapshots that a run changes.
+/// A limit on the number of snapshots that a run changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum SnapshotCap {
-    /// The cap on orphans that are tagged.
+    /// The limit on orphans that are tagged.
     MaxPerRun,
-    /// The cap on snapshots that are deleted.
+    /// The limit on snapshots that are deleted.
     MaxSnapshotsPerRun,
 }
 

@@ -101,7 +101,7 @@ fn the_text_has_every_image_with_both_fates() {
             "      old: kept; 3rd of last 3",
         ]
     );
-    assert!(text.contains("Other step or date: 2 images"), "{text}");
+    assert!(text.contains("Different step or date: 2 images"), "{text}");
     assert!(text.contains("old: deprecate now, disable from 2026-11-30, deregister"), "{text}");
     assert!(text.contains("The sizes of 1 image are unknown."), "{text}");
     assert!(

@@ -20,7 +20,7 @@ impl ChangeKind {
         match self {
             Self::KeptToExpired => format!("Kept under {old}, removed under {new}"),
             Self::ExpiredToKept => format!("Removed under {old}, kept under {new}"),
-            Self::OtherStep => "Other step or date".to_owned(),
+            Self::OtherStep => "Different step or date".to_owned(),
         }
     }
 

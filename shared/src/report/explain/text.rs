@@ -109,7 +109,7 @@ fn remnant(remnant: &Remnant, plan: &SnapshotPlan) -> String {
     let place = match place {
         RemnantLocation::Here => "exists",
         RemnantLocation::RecycleBin => "is in the Recycle Bin",
-        RemnantLocation::Unknown => "not found, although its tags are still listed",
+        RemnantLocation::Unknown => "not found, but its tags are still listed",
     };
     let mut line = format!("{snapshot_id} {place}");
     if let Some(size) = size_gib {
@@ -223,7 +223,7 @@ fn what_it_is(explanation: &Explanation) -> Vec<String> {
 /// Describes with whom the image is shared, if known.
 fn sharing(image: &Image) -> String {
     match (&image.launch_permissions, &image.launch_permissions_unread) {
-        (Some(with), _) if with.is_empty() => "shared with nobody".to_owned(),
+        (Some(with), _) if with.is_empty() => "not shared".to_owned(),
         (Some(with), _) => {
             let is_account = |one: &LaunchPermission| matches!(one, LaunchPermission::Account(_));
             let kind = if with.iter().all(is_account) { "account" } else { "grantee" };
@@ -231,9 +231,9 @@ fn sharing(image: &Image) -> String {
             printable(&format!("shared with {count}: {}", join_permissions(with, ", ")))
         }
         (None, Some(error)) => {
-            format!("sharing could not be read: {}", printable(error))
+            format!("launch permissions could not be read: {}", printable(error))
         }
-        (None, None) => "sharing was not read".to_owned(),
+        (None, None) => "launch permissions were not read".to_owned(),
     }
 }
 
@@ -303,7 +303,8 @@ fn decision(explanation: &Explanation) -> Vec<String> {
         Action::Deregister { .. } => "to be deregistered by the next run in apply mode",
         Action::Rescue(_) => "kept again, to be rescued by the next run in apply mode",
     };
-    let mut lines = vec![format!("{what}: {}", why.join("; "))];
+    let colon = if decision.action == Action::Keep { ":" } else { ";" };
+    let mut lines = vec![format!("{what}{colon} {}", why.join("; "))];
     if let Some(since) = decision.expired_at {
         lines.push(format!("expired since {}", minute(since)));
     }

@@ -82,7 +82,7 @@ pub fn plan_markdown(document: &MarkdownPlan<'_>) -> String {
         let price = Price::in_region(&plan.region);
         end.push_str(&format!(
             "\n<sub>Sizes and costs are upper bounds: sizes are volume sizes, and snapshots that share blocks are \
-             counted in full. USD {} per GiB and month ({}).</sub>\n",
+             counted in full. USD {} per GiB-month ({}).</sub>\n",
             price.usd_per_gib_month,
             prose(&format!("{}, {}", price.note, price.as_of)),
         ));
@@ -147,7 +147,7 @@ fn counts(plan: &Plan) -> String {
         .map(|(count, what)| format!("{} {what}", thousands(count)))
         .collect();
     if deferred > 0 {
-        said.push(format!("{} of these deferred by a cap", thousands(deferred)));
+        said.push(format!("{} of these deferred by a limit", thousands(deferred)));
     }
     let now = if said.is_empty() { String::new() } else { format!("{}. ", said.join(", ")) };
     let used = if in_use > 0 { format!(", {} in use", thousands(in_use)) } else { String::new() };

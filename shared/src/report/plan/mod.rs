@@ -84,7 +84,7 @@ pub fn family_names(plan: &Plan) -> Vec<String> {
 }
 
 /// Formats the plan: a refusal and notes, a table by rule, the families, the orphaned snapshots,
-/// and a summary. Ids are never wrapped or truncated. With the `policy` of the plan, reasons are
+/// and a summary. IDs are never wrapped or truncated. With the `policy` of the plan, reasons are
 /// more detailed.
 pub fn plan_text(
     plan: &Plan,
@@ -146,7 +146,7 @@ pub fn plan_text(
             text.extend(families.lines.iter().map(|line| format!("{line}\n")));
             if families.left_out > 0 {
                 let left = format!(
-                    "Not listed: {}. --all lists all images, --family FAMILY the images of one family.",
+                    "Not listed: {}. Use --all to list all images, or --family FAMILY to list one family.",
                     counted(families.left_out, "expired image")
                 );
                 style.paragraph(&mut text, 0, &style.tone(Tone::Quiet, &left));
@@ -185,22 +185,24 @@ fn end_of(
         if read < plan.decisions.len() {
             let all = counted(plan.decisions.len(), "image");
             let note = format!(
-                "Sharing was read for {} of {all}; --sharing reads it for all images.",
+                "Launch permissions were read for {} of {all}; use --sharing to read all of them.",
                 thousands(read)
             );
             style.paragraph(&mut text, 0, &style.tone(Tone::Quiet, &note));
         }
     }
     if plan.summary.images_gib > 0 {
-        let note =
-            format!("Sizes and costs are upper bounds, based on volume sizes: {}.", context.price);
+        let note = format!(
+            "Sizes and costs are upper bounds, based on volume sizes and {}.",
+            context.price
+        );
         style.paragraph(&mut text, 0, &style.tone(Tone::Quiet, &note));
     }
     style.paragraph(&mut text, 0, &sums::last_sentence(plan, snapshots));
     text
 }
 
-/// Sorts decisions by `sort`, then by age and id.
+/// Sorts decisions by `sort`, then by age and ID.
 pub fn sort_decisions(decisions: &mut [&Decision], sort: SortBy) {
     decisions.sort_by(|a, b| {
         let by_age = |one: &Decision| (one.created_at.is_none(), one.created_at);

@@ -9,7 +9,7 @@ use crate::report::price::Price;
 use crate::report::style::{OutputStyle, Tone};
 use crate::text_fmt::{date, excerpt_middle, printable, short_age, thousands, width};
 
-/// The width before the id: an indent, the sign and a space.
+/// The width before the ID: an indent, the sign and a space.
 const INDENT: usize = 4;
 /// Names are not truncated to less than this. Instead, the reasons are moved to the next line.
 const MIN_NAME: usize = 12;

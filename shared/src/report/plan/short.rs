@@ -49,7 +49,7 @@ fn of(reason: &Reason, decision: &Decision, policy: Option<&Policy>) -> String {
             let mut rules = policy.iter().flat_map(|policy| &policy.rules);
             let rule = rules.find(|rule| Some(&rule.name) == decision.rule.as_ref());
             match rule.map(|rule| (rule.keep.last, &rule.keep.within)) {
-                Some((last @ 1.., _)) => format!("{} of last {last}", ordinal(*rank)),
+                Some((last @ 1.., _)) => format!("not in last {last}"),
                 Some((0, Some(within))) => format!("older than {within}"),
                 _ => format!("{} of {of}", ordinal(*rank)),
             }
@@ -104,9 +104,22 @@ pub(super) fn to_do(kind: &str) -> String {
     }
 }
 
-/// Converts a word from the JSON output for display.
+/// Converts the kind of a reason in the JSON output for display.
 fn spaced(word: &str) -> String {
-    word.replace('_', " ")
+    match word {
+        "group_unknown" => "in no family".to_owned(),
+        "image_kept_longer" => "image retained for longer".to_owned(),
+        "managed_elsewhere" => "managed by another service".to_owned(),
+        "named_by" => "referenced".to_owned(),
+        "no_rule" => "not covered".to_owned(),
+        "not_attributed" | "origin_unverified" => "not certainly created for an image".to_owned(),
+        "not_ours" => "owned by another account".to_owned(),
+        "opted_out" => "excluded by tag".to_owned(),
+        "orphaned" => "orphans".to_owned(),
+        "orphans_stay" => "the policy has no [orphans]".to_owned(),
+        "unverified" => "not verified".to_owned(),
+        other => other.replace('_', " "),
+    }
 }
 
 /// Counts the words, most frequent first. Returns only the words if each of them applies to

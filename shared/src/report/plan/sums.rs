@@ -214,7 +214,7 @@ pub(super) fn uncovered(plan: &Plan) -> Option<String> {
     let usd = Price::in_region(&plan.region).of(summary.uncovered_gib);
     let gib = thousands(summary.uncovered_gib);
     Some(format!(
-        "{part} % of image storage ({gib} GiB, at most {} a month) is not covered by any rule: {images}.",
+        "{part}% of image storage ({gib} GiB, at most {} a month) is not covered by any rule: {images}.",
         usd.about()
     ))
 }
@@ -226,7 +226,7 @@ pub(super) fn shared(plan: &Plan) -> Option<String> {
     let count = plan.decisions.iter().filter(is_lost).count();
     (count > 0).then(|| {
         let images = counted(count, "expired image");
-        format!("{images} are shared with others, who will lose access; see shared_images in the policy.")
+        format!("{images} are shared with other accounts, which will lose access; see shared_images in the policy.")
     })
 }
 
@@ -240,7 +240,7 @@ pub(super) fn last_sentence(plan: &Plan, snapshots: Option<&SnapshotPlan>) -> St
         (summary.disable, to_do("disable")),
         (summary.deregister, to_do("deregister")),
         (summary.wait, to_do("wait")),
-        (summary.deferred, "deferred by a cap".to_owned()),
+        (summary.deferred, "deferred by a limit".to_owned()),
     ];
     let parts: Vec<String> = counts
         .into_iter()
@@ -273,9 +273,10 @@ fn deletions(plan: &Plan, snapshots: Option<&SnapshotPlan>) -> String {
     let summary = &plan.summary;
     let saved = match summary.expired_gib {
         0 => None,
-        gib => {
-            Some(format!("at most {} a month less", Price::in_region(&plan.region).of(gib).about()))
-        }
+        gib => Some(format!(
+            "saves at most {} a month",
+            Price::in_region(&plan.region).of(gib).about()
+        )),
     };
     let unknown = match summary.sizes_unknown {
         0 => String::new(),
@@ -298,14 +299,14 @@ fn deletions(plan: &Plan, snapshots: Option<&SnapshotPlan>) -> String {
         now.push(format!("deletes {} of images that no longer exist", counted(gone, "snapshot")));
     }
     if !now.is_empty() {
-        let saved = saved.map(|saved| format!("; eventually {saved}")).unwrap_or_default();
-        return format!(" Applied now, this {}{saved}.", now.join(", and "));
+        let saved = saved.map(|saved| format!("; it eventually {saved}")).unwrap_or_default();
+        return format!(" Applying the plan now {}{saved}.", now.join(", and "));
     }
     let first = match snapshots {
         Some(snapshots) => first_deletion(plan, snapshots),
         None => plan.decisions.iter().filter_map(|one| one.deregister_at).min(),
     };
-    let saved = saved.map(|saved| format!("; then {saved}")).unwrap_or_default();
+    let saved = saved.map(|saved| format!("; the plan eventually {saved}")).unwrap_or_default();
     let say = |at| format!(" Nothing is deleted before {}{saved}.", date(at));
     first.map(say).unwrap_or_default()
 }

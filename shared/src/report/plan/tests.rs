@@ -79,11 +79,11 @@ fn what_all_rows_have_in_common_is_in_the_heading() {
     let text = shown(&inventory, POLICY, Rows::Changes);
     let expected = "\
 golden · f000: 4 images, 2 kept, 2 to deprecate, then disable from 2026-11-29
-  ~ ami-00000000000000003 f000-3 15d 8 GiB 3rd of last 2
-  ~ ami-00000000000000004 f000-4 22d 8 GiB 4th of last 2
+  ~ ami-00000000000000003 f000-3 15d 8 GiB not in last 2
+  ~ ami-00000000000000004 f000-4 22d 8 GiB not in last 2
 ";
     assert!(text.contains(expected), "{text}");
-    let end = "2 to deprecate; 2 of 4 kept. Nothing is deleted before 2026-12-06; then at most\nUSD 0.86 a month less.";
+    let end = "2 to deprecate; 2 of 4 kept. Nothing is deleted before 2026-12-06; the plan\neventually saves at most USD 0.86 a month.";
     assert_eq!(text.trim_end().split_once("2026-11-26).\n").unwrap().1, end);
 }
 
@@ -105,7 +105,7 @@ fn storage_that_no_rule_covers_is_a_headline() {
     let mut images = fleet(1, 2);
     images.extend((0..3).map(|number| image(100 + number, "other", 400)));
     let text = shown(&inventory(&images, serde_json::json!([])), POLICY, Rows::Changes);
-    let headline = "60 % of image storage (24 GiB, at most USD 1.30 a month) is not covered by any\nrule: 3 of 5 images.";
+    let headline = "60% of image storage (24 GiB, at most USD 1.30 a month) is not covered by any\nrule: 3 of 5 images.";
     assert!(text.contains(headline), "{text}");
     assert!(text.ends_with("No image changes: all 5 images are kept.\n"), "{text}");
     let all = shown(&inventory(&fleet(1, 2), serde_json::json!([])), POLICY, Rows::Changes);
