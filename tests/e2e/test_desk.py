@@ -324,7 +324,7 @@ class TestSavedPlan:
         done = apply_saved(account, saved)
         if changed is None:
             assert done.returncode == DONE, done.stdout
-            assert "left to the next one (1): " + ami(2) in done.stdout
+            assert "left to the next plan (1): " + ami(2) in done.stdout
             assert image_ids(before) - image_ids(account.fleet()) == set(DUE)
             return
         assert done.returncode == REFUSED
