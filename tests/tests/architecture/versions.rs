@@ -22,7 +22,7 @@ fn the_page_has_the_numbers_of_the_program() {
     let page = fs::read_to_string(root().join("docs/versions.md")).unwrap();
     let mut found = numbers(&page);
     // The stack has this version as an output, not this program.
-    assert!(found.remove("template").is_some());
+    assert!(found.remove("CloudFormation template").is_some());
     let program = [
         ("policy", Policy::DOCUMENT.number),
         ("saved inventory", Inventory::DOCUMENT.number),
