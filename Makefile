@@ -25,7 +25,7 @@ RELEASE := $(VENV)/.installed-dist
 DEPLOYED := $(VENV)/.installed-deployed
 BROWSER := $(VENV)/.installed-browser
 PICTURES := $(VENV)/.installed-pictures
-# The number of parallel processes for tests/standin, tests/e2e and tests/docs.
+# The number of parallel processes for tests/standin, tests/e2e, tests/docs and tests/browser.
 WORKERS ?= 2
 PYTEST := $(VENV)/bin/python -m pytest -q
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
@@ -160,15 +160,15 @@ diff: $(DEPLOY) ## Show what `make deploy` would change
 destroy: $(DEPLOY) ## Delete the stack and its archives; images and snapshots are not deleted
 	@$(DEPLOYING) destroy
 
-e2e: $(DEPLOYED) $(CHECKOV) ## Deploy to a local AWS and test the deployment (8 minutes, and 15 for the first build)
+e2e: $(DEPLOYED) $(CHECKOV) ## Deploy to a local AWS and test the deployment (10 minutes, and 15 for the first build)
 	cargo build $(WORKSPACE)
 	$(MAKE) dist ARCH=$(HERE)
 	ARCHIVES="$(DIST)" $(PYTEST) tests/infra tests/deployed
 
-browser: $(BROWSER) ## Test the HTML report in Chromium (4 minutes)
+browser: $(BROWSER) ## Test the HTML report in Chromium (5 minutes)
 	@test -n "$(CHROMIUM)" || { echo "Chromium not found; install it (on Debian: apt install chromium)" >&2; exit 1; }
 	cargo build $(WORKSPACE)
-	$(PYTEST) tests/browser
+	$(PYTEST) -n $(WORKERS) tests/browser
 
 pictures: $(PICTURES) ## Write docs/pictures: `plan`, `explain` and the report of the demo's account
 	@test -n "$(CHROMIUM)" || { echo "Chromium not found; install it (on Debian: apt install chromium)" >&2; exit 1; }
