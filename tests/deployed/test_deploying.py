@@ -428,7 +428,7 @@ def test_another_version_of_the_template_is_refused(
     assert deployed.deploy(POLICY=str(policy), TEMPLATE=str(newer)).returncode == 0
     assert "error" in swept(deployed)
     for command in ("deploy", "diff", "check", "destroy"):
-        refuses(deployed.deploy(command), "version 2 of the template", "newer release")
+        refuses(deployed.deploy(command), "template version 2", "newer release")
     s3, cloudformation = deployed.client("s3"), deployed.client("cloudformation")
     s3.put_object(Bucket=BUCKET, Key="old.yaml", Body=deployed.template.read_bytes())
     cloudformation.update_stack(
