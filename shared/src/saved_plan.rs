@@ -61,7 +61,7 @@ pub enum SavedPlanError {
     Policy(#[from] PolicyError),
     /// The policy in the file is not the policy that the operator named.
     #[error(
-        "the plan was made with another policy: that policy has the digest {planned}, but {expected_by} has \
+        "the plan was created with another policy: that policy has the digest {planned}, but {expected_by} has \
          {expected}; plan again with the intended policy"
     )]
     OtherPolicy {
@@ -88,7 +88,7 @@ pub enum SavedPlanError {
         reached_region: Region,
     },
     /// The plan is too old.
-    #[error("the plan was made at {planned_at}, and plans expire after one day; plan again")]
+    #[error("the plan was created at {planned_at}, and a plan expires after one day; plan again")]
     TooOld {
         /// The time of the plan.
         planned_at: Timestamp,
@@ -149,7 +149,7 @@ impl SavedPlan {
         name: "a saved plan",
         key: "format",
         number: 1,
-        remedy: "plan again with this program (`image-steward plan --out FILE`)",
+        remedy: "plan again with this version (`image-steward plan --out FILE`)",
     };
 
     /// Creates a plan to be written to a file.

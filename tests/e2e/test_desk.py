@@ -324,7 +324,7 @@ class TestSavedPlan:
         done = apply_saved(account, saved)
         if changed is None:
             assert done.returncode == DONE, done.stdout
-            assert "left to the next plan (1): " + ami(2) in done.stdout
+            assert "the next plan will include them (1): " + ami(2) in done.stdout
             assert image_ids(before) - image_ids(account.fleet()) == set(DUE)
             return
         assert done.returncode == REFUSED
@@ -593,7 +593,7 @@ class TestExplain:
             f"snapshot {snap(8)}",
             "number 8 of 8",
             f"instance {INSTANCE} (found in instances): arn:aws:ec2:",
-            "last = 2   does not match: number 8; 6 too many newer images",
+            "last = 2   does not match: number 8; 6 places too low",
             "kept again, to be rescued by the next run in apply mode",
             f"image-steward keep {ami(8)}",
             f"image-steward restore {ami(8)}",

@@ -11,7 +11,7 @@ from sweeps import Planner
 from worlds import PLAIN, ami, image, policy, small_fleet
 
 RULES = policy(PLAIN)
-OTHER = "EC2 does not delete a default version. Choose another version for OTHER_VERSION first."
+OTHER = "EC2 does not delete a default version. First make another version the default: replace OTHER_VERSION with its number."
 
 
 def template(number: int, *images: str, default: int = 1) -> dict[str, Any]:

@@ -43,8 +43,8 @@ pub enum FunctionError {
     },
     /// The template and the archive are of different releases.
     #[error(
-        "{variable} is `{found}`, but this program requires version {TEMPLATE_VERSION} of the template; \
-         deploy the template and the archives of the same release"
+        "{variable} is `{found}`, but this version of image-steward requires version {TEMPLATE_VERSION} of the \
+         template; deploy the template and the archives of the same release"
     )]
     Template {
         /// The name of the variable.

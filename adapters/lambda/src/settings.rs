@@ -284,8 +284,8 @@ mod tests {
             assert_eq!(
                 error.unwrap_err(),
                 format!(
-                    "STEWARD_TEMPLATE is `{other}`, but this program requires version 1 of the template; deploy \
-                     the template and the archives of the same release"
+                    "STEWARD_TEMPLATE is `{other}`, but this version of image-steward requires version 1 of the \
+                     template; deploy the template and the archives of the same release"
                 )
             );
         }

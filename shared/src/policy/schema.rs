@@ -35,7 +35,7 @@ pub struct RawPolicy {
     /// matches are kept.
     #[serde(default)]
     pub rule: Vec<RawRule>,
-    /// Limits and checks of each run.
+    /// Limits and checks for each run.
     #[serde(default)]
     pub safety: RawSafety,
     /// The tags to write on new images and their snapshots.
@@ -225,7 +225,7 @@ pub struct RawRetire {
     pub delete_snapshots_after: Option<Age>,
 }
 
-/// Limits and checks of each run.
+/// Limits and checks for each run.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawSafety {
@@ -242,7 +242,8 @@ pub struct RawSafety {
     /// applies. Default: 0.25.
     #[serde(default)]
     pub max_fraction: Option<Fraction>,
-    /// The minimum number of references in the inventory. With fewer, the run removes nothing.
+    /// The minimum number of references (instances, launch templates and other resources that use
+    /// images) in the inventory. With fewer references, the run removes nothing.
     /// Default: 1.
     #[serde(default)]
     pub min_references: Option<Count>,
@@ -291,7 +292,7 @@ pub struct RawSafety {
     pub ignore_templates: Vec<String>,
     /// API calls for which a response without a list means an empty list, for example
     /// "ec2:DescribeFleets". Only calls for which the form of an empty response is unknown are
-    /// allowed. If such a response refuses a run, the message names the call. Default: none.
+    /// allowed. If such a response causes a refusal, the message names the call. Default: none.
     #[serde(default)]
     pub absent_is_empty: Vec<String>,
     /// Tag keys, each with a glob for its value. Images with any of these tags are never changed,
@@ -318,7 +319,8 @@ pub struct RawTagging {
     /// Whether the snapshots of the image get the same tags. Default: true.
     #[serde(default)]
     pub copy_to_snapshots: Option<bool>,
-    /// The prefix of the names of all state tags. Default: "image-steward:".
+    /// The prefix of the names of all tags that image-steward itself uses, such as state tags and
+    /// the `keep` tag. Default: "image-steward:".
     #[serde(default)]
     pub prefix: Option<String>,
 }

@@ -38,7 +38,7 @@ impl fmt::Display for Note {
                     let separator = if index == 0 { ": " } else { ", " };
                     write!(f, "{separator}{rule} {}", thousands(*images))?;
                 }
-                f.write_str("); move it before them, or narrow them")
+                f.write_str("); move this rule before them, or narrow the earlier rules")
             }
             Self::ExceptionMatchesNothing { rule, path, conditions } => {
                 write!(f, "rule {rule}: {path} excludes no image")?;
@@ -91,7 +91,7 @@ impl fmt::Display for Note {
             Self::SnapshotsOutlastBin { rule, days } => write!(
                 f,
                 "rule {rule}: delete_snapshots_after is too long, because images leave the Recycle Bin after {}: \
-                 their snapshots then are orphans and are not deleted; retain images longer, shorten \
+                 their snapshots are then orphans, which are not deleted; retain images longer, shorten \
                  delete_snapshots_after, or add [orphans]",
                 counted(usize::try_from(*days).unwrap_or(usize::MAX), "day")
             ),

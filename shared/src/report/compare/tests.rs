@@ -179,6 +179,6 @@ fn what_is_gone_under_one_policy_only_is_found() {
     let same = compare_simulations(&new, &new);
     assert_eq!(
         gone_text(&same, OutputStyle::Plain),
-        "Both policies have removed the same images at the end.\n"
+        "By the last day, both policies have removed the same images.\n"
     );
 }
