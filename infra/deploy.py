@@ -173,7 +173,7 @@ def checked_prefix(stack: Stack, values: dict[str, str], is_check: bool) -> str:
         plan = [program, "plan", "--policy", file.name, "--region", stack.region]
         # A refusal (4) is accepted: this deployment may create the missing Recycle Bin rules.
         if valid.returncode or subprocess.call(plan) not in (0, 4):
-            raise Stop("cannot use the policy, see above; nothing was changed")
+            raise Stop("cannot use the policy (see the messages above); nothing was changed")
     found = json.loads(valid.stdout)
     values["PolicyDigest"] = found["digest"] if values.get("PolicyParameter") else ""
     shared = "on" if found["needs"]["retire_shared_images"] else "off"

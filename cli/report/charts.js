@@ -164,7 +164,7 @@ function seriesOf(data) {
 
 function goneText({ gone, goneGib, gib }) {
   if (gone.length === 0) return "";
-  return ` Of this, ${gibText(gib)} belong to images, and ${gibText(goneGib)} to ${plural(gone.length, "snapshot")} of deregistered images. The chart shows the latter from the start, because their creation dates are unknown.`;
+  return ` Of this, ${gibText(gib)} belongs to images, and ${gibText(goneGib)} to ${plural(gone.length, "snapshot")} of deregistered images. The chart shows these snapshots from the start, because their creation dates are unknown.`;
 }
 
 function aheadText(data) {
@@ -173,7 +173,7 @@ function aheadText(data) {
   const same = data.gone.length > 0 && projection.gib[0] === data.total ? " It begins with the same total, including snapshots of deregistered images." : "";
   const other = projection.against_gib ? ` The dotted line is the same simulation with ${visible(otherPolicy(projection))}.` : "";
   const bin = data.bin_days_assumed ? " The inventory does not contain the retention time of images in the Recycle Bin; the simulation assumes one year." : "";
-  return ` The dashed line is a simulation of ${plural(projection.days, "day")} with ${visible(projection.policy)}: each family continues to create images at its recent rate.${bin}${same}${other}`;
+  return ` The dashed line is a simulation of ${plural(projection.days, "day")} with ${visible(projection.policy)}, in which each family continues to get new images at its recent rate.${bin}${same}${other}`;
 }
 
 /** The file name of the other policy, which may be the same as the name of the first one. */

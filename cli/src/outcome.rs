@@ -74,7 +74,7 @@ pub enum CommandError {
     Inventory { file: String, cause: InventoryError },
     #[error("{file}: {cause}")]
     Plan { file: String, cause: SavedPlanError },
-    #[error("no family matches {family}; families in the plan: {known}")]
+    #[error("no family matches {family}; some families in the plan: {known}")]
     NoFamily { family: String, known: String },
     #[error(
         "--by tag:KEY: a saved plan contains no tags; use `plan --by tag:KEY`, --by rule or --by family"
