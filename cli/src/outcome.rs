@@ -100,8 +100,8 @@ pub enum CommandError {
     #[error("--trust requires a role; add --format cloudformation or --format terraform")]
     TrustWithoutRole,
     #[error(
-        "the IAM policy is too large: {size} characters, and a role allows {MAX_INLINE_POLICY}; combine \
-         parameters, for example --image-parameter '/golden/*'"
+        "the IAM policy is too large: {size} characters, but a role allows only {MAX_INLINE_POLICY}; \
+         combine parameters, for example --image-parameter '/golden/*'"
     )]
     PolicyTooLarge { size: usize },
     #[error(transparent)]
