@@ -45,7 +45,7 @@ pub struct SavedPlan {
 #[derive(Debug, thiserror::Error)]
 pub enum SavedPlanError {
     /// The file does not contain a plan.
-    #[error("not a saved plan: {0}; write one with `plan --out FILE`")]
+    #[error("not a saved plan: {0}; create one with `plan --out FILE`")]
     Shape(serde_json::Error),
     /// The file has another format version.
     #[error(transparent)]

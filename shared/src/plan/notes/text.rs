@@ -97,14 +97,14 @@ impl fmt::Display for Note {
             ),
             Self::StateTagUnknown { key, resources } => write!(
                 f,
-                "this version does not know the tag {key} on {}, so these resources are not changed; update \
+                "this version does not know the tag {key} on {}, so resources with this tag are not changed; update \
                  image-steward, or remove the tag",
                 named(resources)
             ),
             Self::StateTagUnreadable { key, resources } => write!(
                 f,
-                "this version does not understand the value of the tag {key} on {}, so these resources are not \
-                 changed; update image-steward, or remove the tag",
+                "this version does not understand the value of the tag {key} on {}, so resources with such a value are \
+                 not changed; update image-steward, or remove the tag",
                 named(resources)
             ),
             Self::TagIgnored { key, effective, resources } => write!(

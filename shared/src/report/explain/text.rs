@@ -69,7 +69,7 @@ pub fn gone_text(
         ),
     }
     page.section("Snapshots", &snapshots.iter().map(|one| remnant(one, plan)).collect::<Vec<_>>());
-    let unread: Vec<_> = unread.iter().map(not_read).collect();
+    let unread: Vec<_> = unread.iter().map(|one| printable(&one.to_string())).collect();
     page.section("Sources that could not be read", &unread);
     if recycled.is_some() {
         let command = restore_command(image, region, names);
