@@ -133,7 +133,7 @@ def test_without_a_simulation_the_month_has_the_next_steps(show: Open) -> None:
         "The list does not include later steps, and ignores the limits in the policy"
         in text
     )
-    assert "daily sweeps" not in text
+    assert "daily runs" not in text
     until = NOW + 31 * DAY
     wanted = [
         row[0]

@@ -368,7 +368,7 @@ class TestSavedPlan:
 
     @pytest.mark.parametrize(
         ("planned", "expected"),
-        [(1.1, "plans expire after one day"), (-1, "dated in the future")],
+        [(1.1, "a plan expires after one day"), (-1, "dated in the future")],
     )
     def test_a_plan_of_another_day_is_not_applied(
         self,
@@ -657,7 +657,7 @@ class TestExplain:
         account.load(web_fleet())
         done = image_steward(account, "explain", ami(404), "--policy", rules)
         assert done.returncode == FAILED
-        assert "not even in its Recycle Bin" in done.stdout
+        assert "nor in the Recycle Bin there" in done.stdout
         bad = image_steward(account, "explain", "i-1", "--policy", rules)
         assert bad.returncode == USAGE
         assert "not an image ID" in bad.stderr

@@ -81,7 +81,7 @@ class TestStale:
         assert total.startswith(
             "These references are to 3 images. Nothing else keeps 3 of them: "
         )
-        assert warning.endswith("Ask before you delete them.")
+        assert warning.endswith("Ask their owners before you delete them.")
         assert "safety.template_versions" in counted
 
     def test_the_same_in_json(self, account: Account, planner: Planner) -> None:
