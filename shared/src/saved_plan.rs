@@ -57,7 +57,7 @@ pub enum SavedPlanError {
         path: String,
     },
     /// The policy in the file is not valid for this version.
-    #[error("the policy in the file is not valid:\n{0}")]
+    #[error("invalid policy in the file:\n{0}")]
     Policy(#[from] PolicyError),
     /// The policy in the file is not the policy that the operator named.
     #[error(

@@ -64,7 +64,7 @@ pub enum FunctionError {
     #[error("cannot read the policy in STEWARD_POLICY: {0}")]
     PolicyParameters(CloudError),
     /// The policy is not valid.
-    #[error("the policy is not valid:\n{0}")]
+    #[error("invalid policy:\n{0}")]
     Policy(#[from] PolicyError),
     /// The policy has a different digest than the function's settings.
     #[error(

@@ -42,13 +42,13 @@ pub struct Arguments {
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// When to use colors; with `auto`, on a terminal unless NO_COLOR is set.
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
-    pub color: Colour,
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
+    pub color: Color,
 }
 
-/// When to use colours.
+/// When to use colors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Colour {
+pub enum Color {
     Auto,
     Always,
     Never,

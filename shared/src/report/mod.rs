@@ -39,7 +39,7 @@ pub use references::{Stale, StaleReference, StaleResource, stale, stale_resource
 pub use restored::{is_listed, preview_text, restored_summary, restored_text};
 pub use simulation::{compared_text, simulation_text};
 pub use simulation_cost::PricedSimulation;
-pub use style::{Colours, OutputStyle};
+pub use style::{Colors, OutputStyle};
 
 use crate::apply::{Outcome, StepKind};
 use crate::model::ResourceId;
