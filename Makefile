@@ -75,7 +75,7 @@ $(VENV)/%/.installed: requirements/%.txt | python
 
 # The largest dependency group is first. The others use its versions, except those with their own
 # environment. Versions do not change unless you set UPGRADE.
-lock: $(VENV)/.installed-lock ## Write requirements/ after a change of pyproject.toml; UPGRADE=--upgrade for newer versions
+lock: $(VENV)/.installed-lock ## Update requirements/ after a change to pyproject.toml; UPGRADE=--upgrade for newer versions
 	@like=; for group in $(GROUPS) peers checkov; do \
 	  case $$group in peers|checkov) like= ;; esac; \
 	  $(VENV)/bin/uv pip compile --quiet --group $$group $$like --generate-hashes --universal --python-version 3.11 \
@@ -160,7 +160,7 @@ diff: $(DEPLOY) ## Show what `make deploy` would change
 destroy: $(DEPLOY) ## Delete the stack and its archives; images and snapshots are not deleted
 	@$(DEPLOYING) destroy
 
-e2e: $(DEPLOYED) $(CHECKOV) ## Deploy to a local AWS and test the deployment (10 minutes, and 15 for the first build)
+e2e: $(DEPLOYED) $(CHECKOV) ## Deploy to a local simulation of AWS and test the deployment (10 minutes, and 15 for the first build)
 	cargo build $(WORKSPACE)
 	$(MAKE) dist ARCH=$(HERE)
 	ARCHIVES="$(DIST)" $(PYTEST) tests/infra tests/deployed
@@ -228,11 +228,11 @@ reliability: $(TESTS) ## Inject every fault into every HTTP call (15 minutes)
 	cargo build $(WORKSPACE)
 	$(VENV)/bin/python tests/reliability/run.py --write docs/reliability.md
 
-reliability-functions: $(TESTS) ## Inject the most important of these faults into the functions
+reliability-functions: $(TESTS) ## Inject the most important faults into the HTTP calls of the functions
 	cargo build $(WORKSPACE)
 	$(VENV)/bin/python tests/reliability/run.py --functions
 
-pace: $(TESTS) ## Measure runs with 6,000 images against EC2's token buckets, 10 times as fast (5 minutes)
+pace: $(TESTS) ## Measure runs with 6,000 images against simulated EC2 rate limits, at 10 times the speed (5 minutes)
 	cargo test $(WORKSPACE) --test pace -- --ignored --nocapture --test-threads=1
 
 # cargo-fuzz requires a nightly compiler. With RUSTC_BOOTSTRAP, the stable compiler accepts the same flags.
@@ -270,7 +270,7 @@ deny: | prerequisites ## Check the licenses and sources of dependencies; ARGS=ad
 	    --root "$(TARGET)/tools"; }
 	@"$(TARGET)/tools/bin/cargo-deny" --workspace --locked check $(or $(ARGS),licenses bans sources)
 
-words: $(CHECKS) ## List terms to avoid that the texts contain (see tests/words/terms.toml)
+words: $(CHECKS) ## Find terms to avoid in all texts (see tests/words/terms.toml)
 	@$(VENV)/bin/python tests/words/words.py
 	@$(PYTEST) tests/words
 

@@ -173,7 +173,9 @@ def checked_prefix(stack: Stack, values: dict[str, str], is_check: bool) -> str:
         plan = [program, "plan", "--policy", file.name, "--region", stack.region]
         # A refusal (4) is accepted: this deployment may create the missing Recycle Bin rules.
         if valid.returncode or subprocess.call(plan) not in (0, 4):
-            raise Stop("cannot use the policy, see above; nothing was changed")
+            raise Stop(
+                "cannot use the policy (see the messages above); nothing was changed"
+            )
     found = json.loads(valid.stdout)
     values["PolicyDigest"] = found["digest"] if values.get("PolicyParameter") else ""
     shared = "on" if found["needs"]["retire_shared_images"] else "off"
@@ -193,7 +195,9 @@ def given(stack: Stack, present: dict[str, str]) -> dict[str, str]:
     words = [word.partition("=") for word in shlex.split(env("PARAMETERS", ""))]
     for key, equals, _ in words:
         if not equals or key not in settable:
-            raise Stop(f"`{key}` is not KEY=VALUE with one of {', '.join(settable)}")
+            raise Stop(
+                f"`{key}` in PARAMETERS is not KEY=VALUE; keys: {', '.join(settable)}"
+            )
     given = {key: value for key, _, value in words if value or key in present}
     policies = {"PolicyText", "PolicyParameter"} & {one for one in given if given[one]}
     if len(policies) + bool(env("POLICY")) > 1:
@@ -201,7 +205,9 @@ def given(stack: Stack, present: dict[str, str]) -> dict[str, str]:
     if policies or env("POLICY"):
         given = {"PolicyText": "", "PolicyParameter": "", "PolicyParts": "1"} | given
     if present.get("NamePrefix", stack.name) != stack.name:
-        raise Stop(f"the stack {stack.name} has another NamePrefix; use the AWS CLI")
+        raise Stop(
+            f"the stack {stack.name} has a different NamePrefix; use the AWS CLI"
+        )
     mode = {"Mode": env("MODE")} if env("MODE") else {}
     return {"Mode": "plan"} | present | given | mode
 

@@ -2,7 +2,7 @@
 
 const TABLE_ROWS = 24;
 
-function colour(tone) {
+function color(tone) {
   return `var(--${tone})`;
 }
 
@@ -62,7 +62,7 @@ function totalText({ value, unsized }, data) {
 function storageChart(data, series, width) {
   const { layers, past, ahead, against } = series;
   const areas = (stacked, options) => Plot.areaY(stacked, {
-    x: "at", y1: "y1", y2: "y2", z: "layer", fill: (one) => colour(one.tone), stroke: colour("ground"), strokeWidth: 0.75, ...options,
+    x: "at", y1: "y1", y2: "y2", z: "layer", fill: (one) => color(one.tone), stroke: color("ground"), strokeWidth: 0.75, ...options,
   });
   const most = Math.max(1, ...totals(past).map((one) => one.value), ...(ahead ? totals(ahead).map((one) => one.value) : []), ...(against ?? []).map((one) => one.value));
   const marks = [
@@ -72,7 +72,7 @@ function storageChart(data, series, width) {
     areas(stack(past, layers), {}),
     ahead ? areas(stack(ahead, layers), { fillOpacity: 0.45 }) : null,
     ahead ? Plot.lineY(totals(ahead), { x: "at", y: "value", stroke: "currentColor", strokeWidth: 2, strokeDasharray: "7 4" }) : null,
-    against ? Plot.lineY(against, { x: "at", y: "value", stroke: colour("against"), strokeWidth: 2, strokeDasharray: "2 4" }) : null,
+    against ? Plot.lineY(against, { x: "at", y: "value", stroke: color("against"), strokeWidth: 2, strokeDasharray: "2 4" }) : null,
     pointer([...totals(past), ...(ahead ? totals(ahead) : [])], (one) => totalText(one, data)),
   ];
   return frame(data, width, marks, { type: "linear", domain: [0, most] });
@@ -85,10 +85,10 @@ function countChart(data, series, width) {
   const marks = [
     Plot.axisY({ label: "images", labelArrow: "none", tickFormat: number, ticks: 5 }),
     Plot.gridY({ stroke: "currentColor", strokeOpacity: 0.15 }),
-    Plot.areaY(now, { x: "at", y: "value", fill: colour("series-0"), fillOpacity: 0.35 }),
-    Plot.lineY(now, { x: "at", y: "value", stroke: colour("series-0"), strokeWidth: 2 }),
+    Plot.areaY(now, { x: "at", y: "value", fill: color("series-0"), fillOpacity: 0.35 }),
+    Plot.lineY(now, { x: "at", y: "value", stroke: color("series-0"), strokeWidth: 2 }),
     ahead ? Plot.lineY(then, { x: "at", y: "value", stroke: "currentColor", strokeWidth: 2, strokeDasharray: "7 4" }) : null,
-    againstImages ? Plot.lineY(againstImages, { x: "at", y: "value", stroke: colour("against"), strokeWidth: 2, strokeDasharray: "2 4" }) : null,
+    againstImages ? Plot.lineY(againstImages, { x: "at", y: "value", stroke: color("against"), strokeWidth: 2, strokeDasharray: "2 4" }) : null,
     pointer([...now, ...then], (one) => plural(Math.round(one.value), "image")),
   ];
   const most = Math.max(1, ...[...now, ...then, ...(againstImages ?? [])].map((one) => one.value));
@@ -97,7 +97,7 @@ function countChart(data, series, width) {
 
 function pointer(rows, text) {
   return Plot.tip(rows, Plot.pointerX({
-    x: "at", y: "value", title: (one) => `${one.at.toISOString().slice(0, 10)}\n${text(one)}`, fill: colour("ground"),
+    x: "at", y: "value", title: (one) => `${one.at.toISOString().slice(0, 10)}\n${text(one)}`, fill: color("ground"),
   }));
 }
 
@@ -164,7 +164,7 @@ function seriesOf(data) {
 
 function goneText({ gone, goneGib, gib }) {
   if (gone.length === 0) return "";
-  return ` Of this, ${gibText(gib)} belong to images, and ${gibText(goneGib)} to ${plural(gone.length, "snapshot")} of deregistered images. The chart shows the latter from the start, because their creation dates are unknown.`;
+  return ` Of this, ${gibText(gib)} belongs to images, and ${gibText(goneGib)} to ${plural(gone.length, "snapshot")} of deregistered images. The chart shows these snapshots from the start, because their creation dates are unknown.`;
 }
 
 function aheadText(data) {
@@ -173,7 +173,7 @@ function aheadText(data) {
   const same = data.gone.length > 0 && projection.gib[0] === data.total ? " It begins with the same total, including snapshots of deregistered images." : "";
   const other = projection.against_gib ? ` The dotted line is the same simulation with ${visible(otherPolicy(projection))}.` : "";
   const bin = data.bin_days_assumed ? " The inventory does not contain the retention time of images in the Recycle Bin; the simulation assumes one year." : "";
-  return ` The dashed line is a simulation of ${plural(projection.days, "day")} with ${visible(projection.policy)}: each family continues to create images at its recent rate.${bin}${same}${other}`;
+  return ` The dashed line is a simulation of ${plural(projection.days, "day")} with ${visible(projection.policy)}, in which each family continues to get new images at its recent rate.${bin}${same}${other}`;
 }
 
 /** The file name of the other policy, which may be the same as the name of the first one. */

@@ -53,7 +53,7 @@ function moreReasons(image) {
 function referenceLine(holder) {
   const version = holder.version === null ? "" : `, version ${visible(holder.version)}`;
   const name = holder.name === null ? "" : [" ", el("strong", {}, foreign(holder.name))];
-  return el("li", {}, foreign(holder.kind), name, " ", arn(holder.arn), version, holder.stale ? ": stale, nothing that was read launches instances from it" : "");
+  return el("li", {}, foreign(holder.kind), name, " ", arn(holder.arn), version, holder.stale ? ": stale, because nothing in the inventory launches instances from it" : "");
 }
 
 /** All details of an image. */

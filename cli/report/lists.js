@@ -154,10 +154,10 @@ function showMonth(data) {
   const dates = `From ${day(data.planned_at)} to ${day(data.planned_at + MONTH)}`;
   section.append(el("p", {}, data.month === null
     ? `${dates}, if nothing changes: the steps due now, and the next step of each image. The list does not include later steps, and ignores the limits in the policy.`
-    : `${dates}, with daily sweeps under the limits in the policy, if nothing changes and no image is created.${freedText(steps, data)}`));
+    : `${dates}, with daily runs under the limits in the policy, if nothing changes and no image is created.${freedText(steps, data)}`));
   if (data.refusal !== null) section.append(el("p", { class: "note" }, data.month === null
     ? "The plan is refused. Until the cause is fixed, none of these steps is applied, even on its date."
-    : "The plan is refused. The list shows what sweeps do until the cause is fixed: no image is retired further."));
+    : "The plan is refused. The list shows what runs do until the cause is fixed: they retire no image further."));
   if (steps.length === 0) {
     section.append(el("p", { class: "none" }, "No steps are due within a month."));
     return;

@@ -48,7 +48,7 @@ function referencesText(resources, data) {
   const stale = resources.reduce((sum, one) => sum + one.stale, 0);
   const note = stale === 0
     ? "None of the references is stale."
-    : `${plural(stale, "reference")} ${stale === 1 ? "is" : "are"} stale: nothing that was read launches instances from ${stale === 1 ? "it" : "them"}. Check with their owners before you delete ${stale === 1 ? "it" : "them"}: a person or a program might still launch instances.`;
+    : `${plural(stale, "reference")} ${stale === 1 ? "is" : "are"} stale: nothing in the inventory launches instances from ${stale === 1 ? "it" : "them"}. Check with their owners before you delete ${stale === 1 ? "it" : "them"}: a person or a program might still launch instances.`;
   return `${plural(resources.length, "resource")} ${resources.length === 1 ? "refers" : "refer"} to ${plural(images.length, "image")} older than 90 days: ${atMost(gib, data.price, unsized)}. ${note}`;
 }
 

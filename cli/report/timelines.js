@@ -178,7 +178,7 @@ function showTimelines(data) {
   else section.append(...familyParts(data, families));
   if (data.gone.length > 0) {
     section.append(el("h3", {}, "Remaining snapshots of deregistered images"),
-      el("p", {}, "The images of these snapshots are deregistered. A tagged snapshot can be deleted from its date on. A snapshot without a date is not tagged, and is kept until it is. The snapshots cost money until they are deleted. An image that is restored from the Recycle Bin needs them."),
+      el("p", {}, "The images of these snapshots are deregistered. A snapshot that a run has tagged can be deleted from its date on. A snapshot without a date is kept until a run tags it. The snapshots cost money until they are deleted. An image that is restored from the Recycle Bin needs them."),
       goneTable(data));
   }
 }
@@ -199,7 +199,7 @@ function familyParts(data, families) {
   return [
     el("p", {}, "Each strip is a family, the largest first. Each box is an image at its creation date; a hollow box after “planned” is its next step. Open a family to see its images: a bar begins at the creation date of the image and is pale until the image expired, and a thin line leads to the next step.",
       data.gone.length > 0 ? " The last strip shows the remaining snapshots of deregistered images: each box is a date from which a snapshot can be deleted." : ""),
-    el("ul", { class: "legend" }, LEGEND.map((tone) => el("li", {}, swatch(tone), TONES[tone])), el("li", {}, "in this order from the top of each strip; rescued images are in the lane of kept images"),
+    el("ul", { class: "legend" }, LEGEND.map((tone) => el("li", {}, swatch(tone), TONES[tone])), el("li", {}, "in this order from the top of each strip; rescued images are in the same row as kept images"),
       data.gone.length > 0 ? el("li", {}, swatch("gone"), REMAINING) : ""),
     el("div", { class: "tools" }, search, status),
     list,

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::Timestamp;
 use steward::model::{Clock, NoDeadline};
 use steward::progress::RunContext;
-use steward::report::{Colours, Ids, OutputStyle};
+use steward::report::{Colors, Ids, OutputStyle};
 use steward::simulate::MAX_DAYS;
 use steward::text_fmt::printable;
 use steward::time_input::{DaysInput, TimeInput};
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{Arguments, Colour};
+use crate::args::{Arguments, Color};
 use crate::interrupt::Interrupt;
 use crate::outcome::CommandError;
 use crate::progress::ProgressDisplay;
@@ -122,19 +122,19 @@ impl Clock for Stopwatch {
 }
 
 #[expect(clippy::disallowed_methods, reason = "NO_COLOR is for programs with a terminal")]
-fn style(colour: Colour) -> OutputStyle {
+fn style(color: Color) -> OutputStyle {
     let terminal = console::Term::stdout();
     let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-    let colours = match colour {
-        Colour::Always => Colours::On,
-        Colour::Auto if terminal.is_term() && !unwanted && !dumb => Colours::On,
-        Colour::Auto | Colour::Never => Colours::Off,
+    let colors = match color {
+        Color::Always => Colors::On,
+        Color::Auto if terminal.is_term() && !unwanted && !dumb => Colors::On,
+        Color::Auto | Color::Never => Colors::Off,
     };
-    match (terminal.is_term(), colour) {
-        (true, _) => OutputStyle::Terminal { width: usize::from(terminal.size().1), colours },
+    match (terminal.is_term(), color) {
+        (true, _) => OutputStyle::Terminal { width: usize::from(terminal.size().1), colors },
         // For `| less -R`.
-        (false, Colour::Always) => OutputStyle::Terminal { width: usize::MAX, colours },
+        (false, Color::Always) => OutputStyle::Terminal { width: usize::MAX, colors },
         (false, _) => OutputStyle::Plain,
     }
 }

@@ -129,15 +129,15 @@ fn not_in_inventory(plan: &Plan, inventory: &Inventory, policy: &Policy) -> Vec<
     let mut notes = Vec::new();
     if !lacking.permissions.is_empty() {
         notes.push(format!(
-            "launch permissions of {} images to retire; a live run reads them first, and keeps shared images unless \
-             `shared_images` is \"retire\" (see `inventory --launch-permissions`)",
+            "launch permissions of {} images to retire; a run with access to the account reads them first, and keeps \
+             shared images unless `shared_images` is \"retire\" (see `inventory --launch-permissions`)",
             lacking.permissions.len()
         ));
     }
     if !lacking.references.is_empty() {
         notes.push(format!(
-            "references from SSM parameters and image recipes to {} images to retire; a live run reads them first, \
-             and keeps images with references",
+            "references from SSM parameters and image recipes to {} images to retire; a run with access to the \
+             account reads them first, and keeps images with references",
             lacking.references.len()
         ));
     }
@@ -151,6 +151,7 @@ pub fn unknown_bin(inventory: &Inventory, policy: &Policy) -> Option<String> {
     let unknown =
         policy.safety.recycle_bin == Check::Required && inventory.retention_rules.is_none();
     unknown.then(|| {
-        "retention rules of the Recycle Bin; a live run reads them first, and removes nothing if there are none".to_owned()
+        "retention rules of the Recycle Bin; a run with access to the account reads them first, and removes nothing \
+         if there are none".to_owned()
     })
 }

@@ -74,7 +74,7 @@ pub enum CommandError {
     Inventory { file: String, cause: InventoryError },
     #[error("{file}: {cause}")]
     Plan { file: String, cause: SavedPlanError },
-    #[error("no family matches {family}; families in the plan: {known}")]
+    #[error("no family matches {family}; some families in the plan: {known}")]
     NoFamily { family: String, known: String },
     #[error(
         "--by tag:KEY: a saved plan contains no tags; use `plan --by tag:KEY`, --by rule or --by family"
@@ -100,8 +100,8 @@ pub enum CommandError {
     #[error("--trust requires a role; add --format cloudformation or --format terraform")]
     TrustWithoutRole,
     #[error(
-        "the IAM policy is too large: {size} characters, and a role allows {MAX_INLINE_POLICY}; combine \
-         parameters, for example --image-parameter '/golden/*'"
+        "the IAM policy is too large: {size} characters, but a role allows only {MAX_INLINE_POLICY}; \
+         combine parameters, for example --image-parameter '/golden/*'"
     )]
     PolicyTooLarge { size: usize },
     #[error(transparent)]

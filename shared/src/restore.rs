@@ -113,8 +113,8 @@ impl fmt::Display for RestoreProblem {
             Self::StateTagUnreadable { image, key, value } => write!(
                 f,
                 "unchanged: this version does not understand the tag {key}={value}; use the version that wrote the \
-                 tag, or remove the tag and its saved data (aws ec2 delete-tags --resources {image} --tags Key={key}) and run \
-                 restore again; otherwise the next sweep continues to retire the image"
+                 tag, or remove the tag and its saved data (aws ec2 delete-tags --resources {image} --tags Key={key}) \
+                 and run restore again; otherwise the next run continues to retire the image"
             ),
             Self::Failed(failure) => f.write_str(&failure.message),
         }

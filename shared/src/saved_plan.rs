@@ -45,7 +45,7 @@ pub struct SavedPlan {
 #[derive(Debug, thiserror::Error)]
 pub enum SavedPlanError {
     /// The file does not contain a plan.
-    #[error("not a saved plan: {0}; write one with `plan --out FILE`")]
+    #[error("not a saved plan: {0}; create one with `plan --out FILE`")]
     Shape(serde_json::Error),
     /// The file has another format version.
     #[error(transparent)]
@@ -57,11 +57,11 @@ pub enum SavedPlanError {
         path: String,
     },
     /// The policy in the file is not valid for this version.
-    #[error("the policy in the file is not valid:\n{0}")]
+    #[error("invalid policy in the file:\n{0}")]
     Policy(#[from] PolicyError),
     /// The policy in the file is not the policy that the operator named.
     #[error(
-        "the plan was made with another policy: that policy has the digest {planned}, but {expected_by} has \
+        "the plan was created with another policy: that policy has the digest {planned}, but {expected_by} has \
          {expected}; plan again with the intended policy"
     )]
     OtherPolicy {
@@ -88,7 +88,7 @@ pub enum SavedPlanError {
         reached_region: Region,
     },
     /// The plan is too old.
-    #[error("the plan was made at {planned_at}, and plans expire after one day; plan again")]
+    #[error("the plan was created at {planned_at}, and a plan expires after one day; plan again")]
     TooOld {
         /// The time of the plan.
         planned_at: Timestamp,
@@ -149,7 +149,7 @@ impl SavedPlan {
         name: "a saved plan",
         key: "format",
         number: 1,
-        remedy: "plan again with this program (`image-steward plan --out FILE`)",
+        remedy: "plan again with this version (`image-steward plan --out FILE`)",
     };
 
     /// Creates a plan to be written to a file.

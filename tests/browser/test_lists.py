@@ -56,7 +56,7 @@ def test_month_is_that_of_the_simulation(show: Open) -> None:
     assert sorted(found) == sorted(wanted)
     assert [at for at, *_ in found] == sorted(at for at, *_ in found)
     text = one.texts("#month p")[0]
-    assert "with daily sweeps under the limits in the policy" in text
+    assert "with daily runs under the limits in the policy" in text
     assert "if nothing changes and no image is created" in text
     gone_now = [row for row in data["month"] if row[1] == "delete_snapshots"]
     count = sum(len(row[3]) for row in gone_now)
@@ -133,7 +133,7 @@ def test_without_a_simulation_the_month_has_the_next_steps(show: Open) -> None:
         "The list does not include later steps, and ignores the limits in the policy"
         in text
     )
-    assert "daily sweeps" not in text
+    assert "daily runs" not in text
     until = NOW + 31 * DAY
     wanted = [
         row[0]

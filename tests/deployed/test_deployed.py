@@ -125,7 +125,7 @@ def test_owners_hear_of_it_before_the_step(deployed: LocalAws) -> None:
     mail = json.loads(eventually(notice, why="no notice"))
     kind, _, rest = mail["notice"].partition(": ")
     assert rest.startswith(f"{ami(2)} in account {ACCOUNT}, {REGION}."), mail
-    assert "tag it image-steward:keep" in rest
+    assert "add the tag image-steward:keep: " in rest
     event = eventually(lambda: heard(deployed, published, kind))
     assert mail["detail"] == event["detail"]
     assert mail["detail"]["reasons"][0]["text"] == "expired: 2nd of 3"

@@ -173,8 +173,14 @@ def test_mistakes_are_one_line_with_the_remedy(
         (good | {"MODE": "yes"}, ["Mode"]),
         (good | {"PARAMETERS": "LogDays"}, ["is not KEY=VALUE"]),
         (good | {"PARAMETERS": "LogDays='3"}, ["No closing quotation"]),
-        (good | {"PARAMETERS": "LogDay=3"}, ["`LogDay` is not KEY=VALUE", "LogDays"]),
-        (good | {"PARAMETERS": "CodePrefix=x"}, ["`CodePrefix` is not KEY=VALUE"]),
+        (
+            good | {"PARAMETERS": "LogDay=3"},
+            ["`LogDay` in PARAMETERS is not KEY=VALUE", "LogDays"],
+        ),
+        (
+            good | {"PARAMETERS": "CodePrefix=x"},
+            ["`CodePrefix` in PARAMETERS is not KEY=VALUE"],
+        ),
         (good | {"PARAMETERS": "LogDays=2"}, ["LogDays"]),
         (good | {"PARAMETERS": "PruneSchedule=daily"}, ["PruneSchedule"]),
         (good | {"STEWARD": "/absent"}, ["image-steward is not installed", "STEWARD="]),
@@ -268,11 +274,11 @@ def test_there_is_one_policy(aws: LocalAws, policy: Path) -> None:
         ({"PolicyText": "a", "PolicyParameter": "/b"}, "There are two policies"),
         (
             {"PolicyText": "a", "PolicyParts": "2"},
-            "PolicyParts above 1 requires PolicyParameter",
+            "PolicyParts greater than 1 requires PolicyParameter",
         ),
         (
             {"PolicyParameter": "/a", "PolicyParts": "2"},
-            "PolicyParts above 1 requires PolicyDigest",
+            "PolicyParts greater than 1 requires PolicyDigest",
         ),
     ):
         given = {"CodeBucket": BUCKET, "RecycleBin": "off"} | given
@@ -385,7 +391,7 @@ def test_a_policy_that_is_not_valid_does_nothing_and_counts_for_the_alarm(
     deployed.account.forget_calls()
     ssm, name = deployed.client("ssm"), f"/{STACK}/policy/apply"
     ssm.put_parameter(Name=name, Value="version = 2", Type="String", Overwrite=True)
-    assert "the policy is not valid" in swept(deployed)["error"]
+    assert "invalid policy" in swept(deployed)["error"]
     assert deployed.account.fleet() == before
     assert deployed.account.mutating_calls() == []
     # One in a period is enough.

@@ -324,7 +324,7 @@ class TestSavedPlan:
         done = apply_saved(account, saved)
         if changed is None:
             assert done.returncode == DONE, done.stdout
-            assert "left to the next plan (1): " + ami(2) in done.stdout
+            assert "the next plan will include them (1): " + ami(2) in done.stdout
             assert image_ids(before) - image_ids(account.fleet()) == set(DUE)
             return
         assert done.returncode == REFUSED
@@ -368,7 +368,7 @@ class TestSavedPlan:
 
     @pytest.mark.parametrize(
         ("planned", "expected"),
-        [(1.1, "plans expire after one day"), (-1, "dated in the future")],
+        [(1.1, "a plan expires after one day"), (-1, "dated in the future")],
     )
     def test_a_plan_of_another_day_is_not_applied(
         self,
@@ -593,7 +593,7 @@ class TestExplain:
             f"snapshot {snap(8)}",
             "number 8 of 8",
             f"instance {INSTANCE} (found in instances): arn:aws:ec2:",
-            "last = 2   does not match: number 8; 6 too many newer images",
+            "last = 2   does not match: number 8; 6 places too low",
             "kept again, to be rescued by the next run in apply mode",
             f"image-steward keep {ami(8)}",
             f"image-steward restore {ami(8)}",
@@ -657,7 +657,7 @@ class TestExplain:
         account.load(web_fleet())
         done = image_steward(account, "explain", ami(404), "--policy", rules)
         assert done.returncode == FAILED
-        assert "not even in its Recycle Bin" in done.stdout
+        assert "nor in the Recycle Bin there" in done.stdout
         bad = image_steward(account, "explain", "i-1", "--policy", rules)
         assert bad.returncode == USAGE
         assert "not an image ID" in bad.stderr

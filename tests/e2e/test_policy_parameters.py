@@ -227,7 +227,7 @@ def test_an_unknown_template_stops_the_start(
     account: Account, runtime: Runtime, name: str, version: str
 ) -> None:
     account.load(busy_fleet())
-    says = f"STEWARD_TEMPLATE is `{version}`, but this program requires version 1"
+    says = f"STEWARD_TEMPLATE is `{version}`, but this version of image-steward requires version 1"
     with pytest.raises(Died, match=says) as died:
         runtime.start(name, rules(), STEWARD_TEMPLATE=version, **APPLY)
     [line] = [one for one in str(died.value).splitlines() if one.startswith("{")]

@@ -418,7 +418,7 @@ class TestArguments:
         account.load(small_fleet(disabled(3, 10)))
         done = image_steward(account, "restore", "--all-since", ago(5))
         assert done.returncode == DONE
-        assert done.stdout == "No image expired or was deregistered since then.\n"
+        assert done.stdout == "No image has expired or been deregistered since then.\n"
 
     def test_keep_until_is_kept_by_the_next_sweep(
         self, account: Account, sweeps: Sweeps

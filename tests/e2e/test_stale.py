@@ -11,7 +11,7 @@ from sweeps import Planner
 from worlds import PLAIN, ami, image, policy, small_fleet
 
 RULES = policy(PLAIN)
-OTHER = "EC2 does not delete a default version. Choose another version for OTHER_VERSION first."
+OTHER = "EC2 does not delete a default version. First make another version the default: replace OTHER_VERSION with its number."
 
 
 def template(number: int, *images: str, default: int = 1) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class TestStale:
         assert total.startswith(
             "These references are to 3 images. Nothing else keeps 3 of them: "
         )
-        assert warning.endswith("Ask before you delete them.")
+        assert warning.endswith("Ask their owners before you delete them.")
         assert "safety.template_versions" in counted
 
     def test_the_same_in_json(self, account: Account, planner: Planner) -> None:

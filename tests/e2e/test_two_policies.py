@@ -184,7 +184,10 @@ class TestSimulate:
         assert three["elsewhere"]["reasons"]
         text = image_steward(account, *arguments).stdout
         assert f"  {ami(3)} web-3, " in text
-        assert "Removed at the end under this policy, but not under the other: " in text
+        assert (
+            "Removed by the last day under this policy, but not under the other policy: "
+            in text
+        )
         assert re.search(r"USD [\d.,]+ instead of USD [\d.,]+ a month\.\n$", text)
 
     @pytest.mark.parametrize("columns", [60, 80, 100])

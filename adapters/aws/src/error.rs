@@ -77,7 +77,7 @@ fn with_remedy(text: String, call: ApiCall, kind: ErrorKind, code: &str) -> Stri
             format!("{text}; {MAYBE_NOT_ENABLED}")
         }
         (_, Some(setting)) if is_missing => {
-            format!("{text}; if this Region does not have this call, set {setting}")
+            format!("{text}; if this API call is not available in this Region, set {setting}")
         }
         _ => text,
     }

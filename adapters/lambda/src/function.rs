@@ -43,8 +43,8 @@ pub enum FunctionError {
     },
     /// The template and the archive are of different releases.
     #[error(
-        "{variable} is `{found}`, but this program requires version {TEMPLATE_VERSION} of the template; \
-         deploy the template and the archives of the same release"
+        "{variable} is `{found}`, but this version of image-steward requires version {TEMPLATE_VERSION} of the \
+         template; deploy the template and the archives of the same release"
     )]
     Template {
         /// The name of the variable.
@@ -64,7 +64,7 @@ pub enum FunctionError {
     #[error("cannot read the policy in STEWARD_POLICY: {0}")]
     PolicyParameters(CloudError),
     /// The policy is not valid.
-    #[error("the policy is not valid:\n{0}")]
+    #[error("invalid policy:\n{0}")]
     Policy(#[from] PolicyError),
     /// The policy has a different digest than the function's settings.
     #[error(

@@ -116,7 +116,7 @@ fn policy_source(var: &impl Fn(&str) -> Option<String>) -> Result<PolicySource, 
             .map_err(|remedy| setting(POLICY, &place, remedy)),
         Some(("env", name)) => match var(name) {
             Some(text) => Ok(PolicySource::Variable(name.to_owned(), text)),
-            None => Err(setting(POLICY, &place, "but that variable does not exist; set it")),
+            None => Err(setting(POLICY, &place, "that variable does not exist; set it")),
         },
         _ => Err(setting(POLICY, &place, POLICY_FORMS)),
     }
@@ -284,8 +284,8 @@ mod tests {
             assert_eq!(
                 error.unwrap_err(),
                 format!(
-                    "STEWARD_TEMPLATE is `{other}`, but this program requires version 1 of the template; deploy \
-                     the template and the archives of the same release"
+                    "STEWARD_TEMPLATE is `{other}`, but this version of image-steward requires version 1 of the \
+                     template; deploy the template and the archives of the same release"
                 )
             );
         }

@@ -81,7 +81,7 @@ impl<'a> Translation<'a> {
                     ..SuggestedRetire::default()
                 };
                 self.comments.push(format!(
-                    "Custodian tags an image and acts {days} days later; here, the steps do that."
+                    "Custodian tags an image and acts {days} days later; here, the waiting times of the steps replace this delay."
                 ));
                 if !self.marks.delete_snapshots(mark) {
                     self.leave_snapshots(rule);
@@ -101,7 +101,7 @@ impl<'a> Translation<'a> {
                     delete_snapshots_after: NEVER.to_owned(),
                 };
                 self.comments.push(format!(
-                    "{ONLY_DEPRECATES}. So does this rule: it would deregister them after {NEVER}."
+                    "{ONLY_DEPRECATES}. So does this rule, because it deregisters images only after {NEVER}."
                 ));
             }
         }

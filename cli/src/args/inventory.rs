@@ -31,7 +31,8 @@ pub struct InventoryArgs {
 pub struct ValidateArgs {
     #[command(flatten)]
     pub policy: PolicyArgs,
-    /// Report rules, exceptions, pinned IDs and tags that have no effect in this inventory.
+    /// Report rules, `match.not` conditions, pinned IDs and tags that have no effect in this
+    /// inventory.
     #[arg(long, value_name = "FILE")]
     pub inventory: Option<PathBuf>,
     /// Exit with code 2 if part of the policy or a tag has no effect in the inventory.

@@ -35,20 +35,20 @@ pub struct Arguments {
     /// The command to run.
     #[command(subcommand)]
     pub command: Command,
-    /// Log to standard error.
+    /// Log to standard error, and list all IDs in results.
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
     /// Suppress progress and hints.
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Use colors; `auto` uses them on a terminal unless NO_COLOR is set.
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
-    pub color: Colour,
+    /// When to use colors; with `auto`, on a terminal unless NO_COLOR is set.
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
+    pub color: Color,
 }
 
-/// When to use colours.
+/// When to use colors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Colour {
+pub enum Color {
     Auto,
     Always,
     Never,
@@ -90,7 +90,7 @@ pub enum Command {
         after_help = "Examples:\n  image-steward init --region eu-central-1\n  image-steward init --inventory saved.json --out -\n  image-steward init --from custodian.yml --out policy.toml\n  image-steward init --from crontab.txt --inventory saved.json"
     )]
     Init(InitArgs),
-    /// Show what would be done with every image, and why.
+    /// Show what a run would do with each image, and why.
     #[command(
         after_help = "Examples:\n  image-steward plan --policy policy.toml --region eu-central-1\n  image-steward plan --policy policy.toml --out plan.json\n  image-steward plan --policy policy.toml --reason in_use,last\n  image-steward plan --policy new.toml --against old.toml\n  image-steward plan --policy policy.toml --max-removals 20 --format markdown\n  image-steward plan --policy policy.toml --inventory saved.json --now 2026-12-24T00:00:00Z --format json"
     )]
@@ -104,7 +104,8 @@ pub enum Command {
     Show(ShowArgs),
     /// List references that seem unused, and the images they keep
     ///
-    /// An example is a launch template version that no Auto Scaling group uses.
+    /// A reference is a resource that uses an image. For example, a launch template version that no
+    /// Auto Scaling group uses seems unused.
     #[command(
         after_help = "Examples:\n  image-steward stale --policy policy.toml --region eu-central-1\n  image-steward stale --policy policy.toml --inventory saved.json --format json"
     )]
@@ -145,8 +146,9 @@ pub enum Command {
     /// Exclude images or snapshots from all steps
     ///
     /// Sets a tag that excludes them permanently or until a date. If the tag already exists, the
-    /// command replaces its value and prints the old value. If an image is already expired, the
-    /// next run rescues it: it undoes all steps.
+    /// command replaces its value, unless that shortens the exclusion (see --shorten), and prints
+    /// the old value. If an image is already expired, the next run rescues the image, that is,
+    /// undoes all steps.
     #[command(
         after_help = "Examples:\n  image-steward keep ami-0123456789abcdef0 --for 2w --reason 'release candidate'\n  image-steward keep golden-2026-11-28 --until 2027-06-30 --region eu-central-1"
     )]
@@ -168,10 +170,10 @@ pub enum Command {
         after_help = "Examples:\n  image-steward validate --policy policy.toml\n  image-steward validate --policy policy.toml --inventory saved.json"
     )]
     Validate(ValidateArgs),
-    /// Print the IAM policy that a user or pipeline needs, or a role with it
+    /// Print the IAM policy for a user or pipeline, or a role with that policy
     ///
-    /// The policy allows retiring only images and snapshots that belong to the account and have
-    /// image-steward's state tags. The command does not need access to the account.
+    /// With the policy, only images and snapshots that belong to the account and have the state tags
+    /// (the tags in which image-steward stores its steps and dates) can be retired. The command does not need access to the account.
     #[command(
         after_help = "Examples:\n  image-steward permissions\n  image-steward permissions apply restore keep --region eu-central-1\n  image-steward permissions apply --image-parameter '/golden/*' --shared-images\n  image-steward permissions plan --format terraform --trust github > role.tf"
     )]

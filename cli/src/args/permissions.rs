@@ -25,10 +25,10 @@ pub struct PermissionsArgs {
     /// Allow reading this SSM parameter; repeatable
     ///
     /// Launch templates can name an SSM parameter as their image. Specify the parameter by name, by
-    /// a path such as `/golden/*`, or by ARN. The public parameters of AWS can always be read.
+    /// a path such as `/golden/*`, or by ARN. AWS public parameters can always be read.
     #[arg(long = "image-parameter", value_name = "NAME", value_parser = parameter)]
     pub image_parameters: Vec<String>,
-    /// Policy document only, or a role with it for CloudFormation or Terraform
+    /// Policy document only, or a CloudFormation or Terraform role with that policy
     ///
     /// The CloudFormation template is in YAML. A parameter specifies who can assume the role.
     #[arg(help_heading = "Output options", long, value_enum, default_value_t = PermissionsFormat::Json)]

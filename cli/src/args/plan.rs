@@ -17,12 +17,12 @@ pub struct PlanArgs {
     pub input: InputArgs,
     /// Read the launch permissions of every image, not only of images that would change
     ///
-    /// Makes one call per image.
+    /// Makes one API call per image.
     #[arg(help_heading = "Input options", long, conflicts_with = "inventory")]
     pub sharing: bool,
     #[command(flatten)]
     pub output: PlanOutputArgs,
-    /// List only images whose decision differs from the decision under this policy
+    /// List only images for which this policy leads to a different decision
     ///
     /// An image differs if only one of the two policies keeps it, or if its step or date differs.
     #[arg(help_heading = "Output options", long, value_name = "FILE", conflicts_with = "reason")]
@@ -69,7 +69,9 @@ pub struct PlanOutputArgs {
         conflicts_with = "all"
     )]
     pub reason: Vec<String>,
-    /// List all images of families whose name is or contains this text; repeatable.
+    /// List all images of the family with this name; repeatable
+    ///
+    /// If no family has exactly this name, lists all families whose name contains it.
     #[arg(long, alias = "group", value_name = "FAMILY", conflicts_with_all = ["all", "reason"])]
     pub family: Vec<String>,
     /// List the largest, most expensive or oldest images first, instead of by family.
@@ -116,8 +118,8 @@ pub struct GateArgs {
     pub strict: bool,
     /// Exit with code 5 if the plan removes more images or snapshots than this
     ///
-    /// Counts all expired images, at every step, including deferred images. Snapshots are counted
-    /// separately, and only if their image no longer exists.
+    /// Counts all expired images, at every step, including images that a limit in the policy defers
+    /// to a later run. Snapshots are counted separately, and only if their image no longer exists.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub max_removals: Option<usize>,
 }

@@ -38,7 +38,7 @@ pub struct SimulateArgs {
     /// Days to simulate, 1 to 3650, or a duration such as 26w or 6mo.
     #[arg(long, value_name = "N")]
     pub days: DaysInput,
-    /// Compare with this policy, given the same future images.
+    /// Also simulate this policy with the same future images, and compare.
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
     #[command(flatten)]

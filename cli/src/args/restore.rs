@@ -24,7 +24,7 @@ pub struct RestoreArgs {
     pub all_since: Option<TimeInput>,
     /// Keep the images until the end of this date, or for a duration such as `2w`
     ///
-    /// Sets the keep tag. Otherwise the next sweep finds the images expired again.
+    /// Sets the keep tag. Otherwise, the next run finds the images expired again.
     #[arg(long, value_name = "DATE")]
     pub keep_until: Option<TimeInput>,
     /// List what would be restored, without changes.

@@ -42,9 +42,8 @@ pub fn run(arguments: args::PermissionsArgs, context: &Context) -> Result<Exit, 
             print_json(&policy)?;
             if size > MAX_MANAGED_POLICY {
                 context.hint(format_args!(
-                    "the policy has {size} characters: it is too large for a managed policy \
-                     ({MAX_MANAGED_POLICY}), but fits in an inline policy of a role \
-                     ({MAX_INLINE_POLICY})"
+                    "the IAM policy has {size} characters, which is too large for a managed policy \
+                     ({MAX_MANAGED_POLICY}), but fits in an inline policy of a role ({MAX_INLINE_POLICY})"
                 ));
             }
         }

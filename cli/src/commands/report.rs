@@ -74,8 +74,8 @@ impl Future<'_> {
         if let Some((file, other)) = other {
             if other.safety.reference_scope() != policy.safety.reference_scope() {
                 context.hint(format_args!(
-                    "{file} specifies other reference sources; the report uses those of {} for both policies. `simulate` uses \
-                     the sources that each policy specifies",
+                    "{file} specifies other reference sources; the report uses the sources that {} specifies for \
+                     both policies. `simulate` uses the sources of each policy",
                     self.policy.0
                 ));
             }

@@ -99,7 +99,7 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
     match output.format {
         Format::Json => print_json(&all)?,
         Format::Table if images.is_empty() => {
-            print("No image expired or was deregistered since then.\n")?
+            print("No image has expired or been deregistered since then.\n")?
         }
         Format::Table => {
             if since.is_some() || !lists_all {
@@ -111,7 +111,7 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
             let restored = all.iter().any(|one| one.status == RestoreStatus::Restored);
             if restored && options.keep.is_none() {
                 print(
-                    "Under the same policy, the next sweep finds these images expired again. Change the policy, or \
+                    "Under the same policy, the next run finds these images expired again. Change the policy, or \
                      restore with --keep-until.\n",
                 )?;
             }
@@ -140,7 +140,7 @@ fn report_preview(
     match format {
         Format::Json => print_json(&images)?,
         Format::Table if images.is_empty() => {
-            print("No image expired or was deregistered since then.\n")?
+            print("No image has expired or been deregistered since then.\n")?
         }
         Format::Table => print(&report::preview_text(images, context.ids()))?,
     }

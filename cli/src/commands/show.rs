@@ -20,7 +20,8 @@ pub fn run(arguments: args::ShowArgs, context: &Context) -> Result<Exit, Command
     let parsed = saved.parsed_policy();
     if let Err(error) = &parsed {
         context.warn(format_args!(
-            "this version does not accept the policy of the plan, so `apply` refuses the plan: {error}"
+            "this version of image-steward does not accept the policy of the plan, so `apply` refuses the plan: \
+             {error}"
         ));
     }
     let validity = saved.validity(context.now);

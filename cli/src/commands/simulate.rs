@@ -98,15 +98,15 @@ fn not_known(case: &ComparedPolicy, now: jiff::Timestamp) -> Vec<String> {
     let unshared = inventory.images.iter().filter(unknown).count();
     if unshared > 0 {
         notes.push(format!(
-            "launch permissions of {unshared} images; the simulation treats these images as not shared. A live run reads \
-             the permissions of each image before it expires the image, and keeps shared images (see \
-             `inventory --launch-permissions`)"
+            "launch permissions of {unshared} images; the simulation treats these images as not shared. A run with \
+             access to the account reads the permissions of each image before it expires the image, and keeps shared \
+             images (see `inventory --launch-permissions`)"
         ));
     }
     if policy.safety.references_check == Check::Required {
         notes.push(
-            "references from SSM parameters and image recipes to images that expire later; a live run reads them first, \
-             and keeps images with references"
+            "references from SSM parameters and image recipes to images that expire later; a run with access to the \
+             account reads them first, and keeps images with references"
                 .to_owned(),
         );
     }

@@ -90,7 +90,7 @@ fn gitlab(is_read_only: bool) -> OpenIdConnect {
         (
             "StringLike",
             "^project_path:[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+:ref_type:(branch|tag):ref:([*]|[^*?$,]+)$",
-            "Expected complete subjects of one project, where only the complete branch can be a \
+            "Expected complete subjects of one project, in which only the whole branch name can be a \
              wildcard, such as project_path:acme/images:ref_type:branch:ref:main or \
              project_path:acme/images:ref_type:branch:ref:*",
         )

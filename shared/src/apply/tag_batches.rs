@@ -90,7 +90,9 @@ impl<'a> TagBatches<'a> {
             if batch.len() < 2 || !self.may_split(error.kind) {
                 let error = match batch.len() {
                     0 | 1 => error,
-                    _ => untried(error, "its batch failed, and so did too many parts of the batch"),
+                    _ => {
+                        untried(error, "the batch failed, and too many of its parts failed as well")
+                    }
                 };
                 results[batch].fill(Err(error));
                 continue;

@@ -63,7 +63,7 @@ impl fmt::Display for NameError {
             Self::Unknown { name, similar } => {
                 write!(
                     f,
-                    "no image has the name `{}` (a name must match completely)",
+                    "no image has the name `{}` (the whole name must match)",
                     printable(name)
                 )?;
                 if !similar.is_empty() {
@@ -247,12 +247,12 @@ mod tests {
     fn an_unknown_name_lists_similar_ones() {
         let error = find("Web").unwrap_err();
         assert!(
-            error.starts_with("no image has the name `Web` (a name must match completely); "),
+            error.starts_with("no image has the name `Web` (the whole name must match); "),
             "{error}"
         );
         assert!(error.contains("ami-1  web-1") && error.contains("ami-2  web-2"), "{error}");
         assert!(find("wbe-1").unwrap_err().contains("ami-1  web-1"));
         assert!(find("gon").unwrap_err().contains("ami-7  gone  in the Recycle Bin for 12 hours"));
-        assert!(find("zzz").unwrap_err().ends_with("(a name must match completely)"));
+        assert!(find("zzz").unwrap_err().ends_with("(the whole name must match)"));
     }
 }

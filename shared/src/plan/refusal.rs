@@ -68,7 +68,7 @@ impl fmt::Display for Refusal {
             }
             Self::PlanOutdated { differences } => write!(
                 f,
-                "the account has changed since planning ({}), and nothing was done; plan again",
+                "the account has changed since planning ({}), so nothing was applied; plan again",
                 counted(*differences, "difference")
             ),
         }

@@ -130,7 +130,7 @@ fn check_match(matches: schema::RawMatch, path: &str, problems: &mut Problems<'_
         if checked.is_empty() {
             problems.note(
                 &path,
-                "an empty exception excludes every image; add a condition, or remove the exception",
+                "without a condition, `not` excludes every image; add a condition, or remove `not`",
             );
         }
         Box::new(checked)

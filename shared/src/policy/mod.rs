@@ -272,7 +272,7 @@ pub enum Orphans {
 pub struct Tagging {
     /// The tags that every new image gets.
     pub set: Tags,
-    /// The keys of tags to copy from the source instance, the most important first. An image can
+    /// The keys of tags to copy from the source instance, in order of priority. An image can
     /// have at most 50 tags.
     pub copy_from_instance: Vec<String>,
     /// Whether the snapshots of the image get the same tags.

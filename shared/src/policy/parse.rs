@@ -181,6 +181,7 @@ fn cut(tree: &mut Value, path: &serde_path_to_error::Path) -> bool {
                         "rule" => Value::Object(Map::new()),
                         "group_by" => Value::from("architecture"),
                         "pinned" => Value::from("ami-0"),
+                        "share_back" => Value::from("000000000000"),
                         _ => Value::from("key"),
                     };
                     return true;

@@ -35,7 +35,7 @@ pub struct RawPolicy {
     /// matches are kept.
     #[serde(default)]
     pub rule: Vec<RawRule>,
-    /// Limits and checks of each run.
+    /// Limits and checks for each run.
     #[serde(default)]
     pub safety: RawSafety,
     /// The tags to write on new images and their snapshots.
@@ -204,28 +204,28 @@ pub struct RawKeep {
     pub at_least: Option<Count>,
 }
 
-/// When the retire steps are due, counted from when a run first found the image expired.
-/// `delete_snapshots_after` counts from the deregistration.
+/// The waiting times of the retire steps. They count from when a run first found the image expired,
+/// except for `delete_snapshots_after`, which counts from the deregistration.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawRetire {
-    /// When the image is deprecated. "never" skips the step. Default: "0d".
+    /// The waiting time before the image is deprecated. "never" skips the step. Default: "0d".
     #[serde(default)]
     pub deprecate_after: Option<AgeOrNever>,
-    /// When the image is disabled, so that nobody can launch it. "never" skips the step. Default:
-    /// "7d", or `deregister_after` if that is shorter.
+    /// The waiting time before the image is disabled, so that nobody can launch it. "never" skips
+    /// the step. Default: "7d", or `deregister_after` if that is shorter.
     #[serde(default)]
     pub disable_after: Option<AgeOrNever>,
-    /// When the image is deregistered. Default: "14d".
+    /// The waiting time before the image is deregistered. Default: "14d".
     #[serde(default)]
     pub deregister_after: Option<Age>,
-    /// When the snapshots of the image are deleted, counted from its deregistration. With "0d", the
-    /// call that deregisters the image also deletes them. Default: "7d".
+    /// The waiting time between the deregistration of the image and the deletion of its snapshots.
+    /// With "0d", the call that deregisters the image also deletes them. Default: "7d".
     #[serde(default)]
     pub delete_snapshots_after: Option<Age>,
 }
 
-/// Limits and checks of each run.
+/// Limits and checks for each run.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawSafety {
@@ -242,7 +242,8 @@ pub struct RawSafety {
     /// applies. Default: 0.25.
     #[serde(default)]
     pub max_fraction: Option<Fraction>,
-    /// The minimum number of references in the inventory. With fewer, the run removes nothing.
+    /// The minimum number of references (instances, launch templates and other resources that use
+    /// images) in the inventory. With fewer references, the run removes nothing.
     /// Default: 1.
     #[serde(default)]
     pub min_references: Option<Count>,
@@ -264,9 +265,10 @@ pub struct RawSafety {
     /// saves one call per snapshot. Default: "keep".
     #[serde(default)]
     pub shared_snapshots: Option<Word<SharedSnapshots>>,
-    /// The accounts with which a run may share an image again when it rescues the image: account
-    /// IDs, and ARNs of organizations and organizational units. To share it with anyone else, use
-    /// `image-steward restore`, which asks for confirmation. Default: none.
+    /// The accounts with which a run may share an image again when it rescues the image, that is,
+    /// when it undoes the steps because the image is kept again: account IDs, and ARNs of
+    /// organizations and organizational units. To share it with anyone else, use `image-steward
+    /// restore`, which asks for confirmation. Default: none.
     #[serde(default)]
     pub share_back: Vec<ShareBack>,
     /// Whether Recycle Bin rules for images and for snapshots must exist before a run removes
@@ -291,7 +293,7 @@ pub struct RawSafety {
     pub ignore_templates: Vec<String>,
     /// API calls for which a response without a list means an empty list, for example
     /// "ec2:DescribeFleets". Only calls for which the form of an empty response is unknown are
-    /// allowed. If such a response refuses a run, the message names the call. Default: none.
+    /// allowed. If such a response causes a refusal, the message names the call. Default: none.
     #[serde(default)]
     pub absent_is_empty: Vec<String>,
     /// Tag keys, each with a glob for its value. Images with any of these tags are never changed,
@@ -311,14 +313,15 @@ pub struct RawTagging {
     /// Tags that every new image gets. An existing tag is not changed.
     #[serde(default)]
     pub set: BTreeMap<String, String>,
-    /// The keys of tags to copy from the instance that the image was created from, the most
-    /// important first.
+    /// The keys of tags to copy from the instance that the image was created from, in order of
+    /// priority. An image can have at most 50 tags.
     #[serde(default)]
     pub copy_from_instance: Vec<String>,
     /// Whether the snapshots of the image get the same tags. Default: true.
     #[serde(default)]
     pub copy_to_snapshots: Option<bool>,
-    /// The prefix of the names of all state tags. Default: "image-steward:".
+    /// The prefix of the names of all tags that image-steward itself uses, such as state tags and
+    /// the `keep` tag. Default: "image-steward:".
     #[serde(default)]
     pub prefix: Option<String>,
 }
@@ -327,7 +330,8 @@ pub struct RawTagging {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawOrphans {
-    /// When an orphan is deleted, counted from when a run tagged it. At least "1d".
+    /// The waiting time between the run that tags an orphan and the deletion of the orphan. At least
+    /// "1d".
     #[schemars(required)]
     pub delete_after: Option<Age>,
 }

@@ -118,7 +118,7 @@ set = { "aws:x" = "1" }
 #[test]
 fn another_version_is_rejected_first() {
     let rest = "speed = \"fast\"\n[[rule]]\nname = \"a\"\nkeep = { last = -1 }\n";
-    let known = "this program reads a policy with version 1; ";
+    let known = "this version reads a policy with version 1; ";
     let remedy = "change the policy to version 1, with `version = 1` at the top";
     for (version, update) in [(2, "update image-steward, or "), (0, "")] {
         assert_eq!(
@@ -139,15 +139,17 @@ fn another_version_is_rejected_first() {
 fn every_error_in_a_list_is_reported() {
     let all = errors(
         "version = 1\nrule = [1, { name = \"a\", group_by = [\"arch\", \"platform\", \"tag:\"], keep = { last = 1 } }]\n\
-         [safety]\npinned = [\"i-1\", \"ami-1\", \"i-2\"]\n[tagging]\ncopy_from_instance = [1, \"Team\", 2]\n",
+         [safety]\npinned = [\"i-1\", \"ami-1\", \"i-2\"]\nshare_back = [\"all\", \"1\"]\n[tagging]\ncopy_from_instance = [1, \"Team\", 2]\n",
     );
-    assert_eq!(all.len(), 7, "{all:#?}");
+    assert_eq!(all.len(), 9, "{all:#?}");
     for path in [
         "rule[0]",
         "rule[1].group_by[0]",
         "rule[1].group_by[2]",
         "safety.pinned[0]",
         "safety.pinned[2]",
+        "safety.share_back[0]",
+        "safety.share_back[1]",
         "tagging.copy_from_instance[0]",
         "tagging.copy_from_instance[2]",
     ] {

@@ -39,7 +39,7 @@ pub use references::{Stale, StaleReference, StaleResource, stale, stale_resource
 pub use restored::{is_listed, preview_text, restored_summary, restored_text};
 pub use simulation::{compared_text, simulation_text};
 pub use simulation_cost::PricedSimulation;
-pub use style::{Colours, OutputStyle};
+pub use style::{Colors, OutputStyle};
 
 use crate::apply::{Outcome, StepKind};
 use crate::model::ResourceId;
@@ -79,9 +79,9 @@ pub fn outcome_text(outcome: &Outcome, which: Ids) -> String {
     let mut text = String::new();
     let done = DONE.iter().map(|(step, what)| (*what, ids(outcome.done(*step))));
     let left = [
-        ("snapshots still in use, left to a later run", ids(outcome.in_use())),
+        ("snapshots still in use, retried by a later run", ids(outcome.in_use())),
         ("deferred by a limit", ids(outcome.deferred())),
-        ("not reached, left to a later run", ids(outcome.not_reached())),
+        ("not reached, continued by a later run", ids(outcome.not_reached())),
     ];
     for (what, ids) in done.chain(left) {
         list(&mut text, what, &ids, which);
@@ -124,7 +124,7 @@ pub fn differences_text(differences: &Differences, which: Ids) -> String {
         let _ = writeln!(text, "changed: {} more; -v lists all", thousands(more));
     }
     let left = ids(left_for_later.iter());
-    list(&mut text, "not in the plan, left to the next plan", &left, which);
+    list(&mut text, "not in this plan; the next plan will include them", &left, which);
     text
 }
 

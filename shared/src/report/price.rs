@@ -41,7 +41,8 @@ impl Price {
         let mut note = "EBS snapshots, standard tier, list price".to_owned();
         if found.is_none() {
             note.push_str(&format!(
-                "; the price in {region} is unknown and can exceed that of {of}, the highest known price"
+                "; the price in {region} is unknown, so this is the highest known price, and the real price can be \
+                 higher"
             ));
         }
         Self { usd_per_gib_month, region: of.to_owned(), as_of: AS_OF, note }

@@ -167,7 +167,8 @@ pub fn stale_text(plan: &Plan, policy_versions: TemplateVersions, style: OutputS
     let found = stale(plan);
     let mut text = String::new();
     if found.is_empty() {
-        let none = "No stale references found. An Auto Scaling group, a fleet or an instance uses every reference that was read.";
+        let none = "No stale references found: an Auto Scaling group, a fleet or an instance uses each reference \
+                    that was read.";
         style.paragraph(&mut text, 0, none);
         return text;
     }
@@ -189,12 +190,13 @@ pub fn stale_text(plan: &Plan, policy_versions: TemplateVersions, style: OutputS
         ),
     };
     style.paragraph(&mut text, 0, &line);
-    let warning = "No Auto Scaling group, fleet or compute environment uses these references, but people or programs may. Ask before you \
-                   delete them.";
+    let warning = "No Auto Scaling group, fleet or compute environment uses these references, but people or programs \
+                   might. Ask their owners before you delete them.";
     style.paragraph(&mut text, 0, warning);
     if policy_versions != TemplateVersions::All {
-        let note = "This list includes all versions. A plan counts only those in safety.template_versions and those \
-                    that EC2 reports, so an image that only an older version refers to can expire.";
+        let note = "This list includes all versions. A plan counts only the versions that safety.template_versions \
+                    specifies and those that EC2 reports. An image to which only another version refers can therefore \
+                    expire.";
         style.paragraph(&mut text, 0, note);
     }
     text
@@ -241,7 +243,8 @@ fn resource_text(
         let _ = writeln!(text, "  {}", printable(command));
     }
     if is_default {
-        let note = "EC2 does not delete a default version. Choose another version for OTHER_VERSION first.";
+        let note = "EC2 does not delete a default version. First make another version the default: replace \
+                    OTHER_VERSION with its number.";
         style.paragraph(text, 2, note);
     }
 }

@@ -100,12 +100,12 @@ pub fn compared_text(
     text
 }
 
-const LEGEND: &str = "IMAGES, IN USE, SNAPSHOTS and GIB are values of that day, before its sweep; the other columns count since the previous \
-    line. REMOVED: deregistered images. SNAPSHOTS: including those of removed images. GIB and USD (a month): upper bounds, because \
-    snapshots share blocks.";
-const COMPARED_LEGEND: &str = "AGAINST: under the other policy. IMAGES and GIB are values of that day, before its sweep; NEW and REMOVED \
-    (deregistered images) count since the previous line. GIB and USD (a month) are those of the snapshots: upper bounds, because snapshots \
-    share blocks.";
+const LEGEND: &str = "IMAGES, IN USE, SNAPSHOTS and GIB are values before the run of that day; the other columns \
+                      count changes since the previous row. REMOVED: deregistered images. SNAPSHOTS: including those \
+                      of removed images. GIB and USD (a month): upper bounds, because snapshots share blocks.";
+const COMPARED_LEGEND: &str = "AGAINST: under the other policy. IMAGES and GIB are values before the run of that \
+                               day; NEW and REMOVED (deregistered images) count changes since the previous row. GIB \
+                               and USD (a month) are upper bounds for the snapshots, because snapshots share blocks.";
 
 /// Appends the meaning of the columns and the assumptions of the simulation.
 fn notes(text: &mut String, legend: &str, simulation: &Simulation, style: OutputStyle) {

@@ -1,31 +1,31 @@
-//! Text output: signs, colours and wrapping on a terminal, plain text elsewhere.
+//! Text output: signs, colors and wrapping on a terminal, plain text elsewhere.
 
 use std::fmt::Write as _;
 
 /// The style of text output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputStyle {
-    /// For a file or a pipe: no signs, no colours, no wrapping.
+    /// For a file or a pipe: no signs, no colors, no wrapping.
     Plain,
     /// For a terminal.
     Terminal {
         /// The width of the terminal, in columns.
         width: usize,
-        /// Whether to use colours.
-        colours: Colours,
+        /// Whether to use colors.
+        colors: Colors,
     },
 }
 
-/// Whether to use colours.
+/// Whether to use colors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colours {
-    /// Use colours.
+pub enum Colors {
+    /// Use colors.
     On,
-    /// Do not use colours, because the terminal has none or because of `NO_COLOR`.
+    /// Do not use colors, because the terminal has none or because of `NO_COLOR`.
     Off,
 }
 
-/// The meaning of a colour.
+/// The meaning of a color.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
     Heading,
@@ -49,10 +49,10 @@ impl Tone {
 }
 
 impl OutputStyle {
-    /// Formats `text` in a tone, if colours are on.
+    /// Formats `text` in a tone, if colors are on.
     pub(super) fn tone(self, tone: Tone, text: &str) -> String {
         match self {
-            Self::Terminal { colours: Colours::On, .. } => {
+            Self::Terminal { colors: Colors::On, .. } => {
                 format!("\u{1b}[{}m{text}\u{1b}[0m", tone.code())
             }
             _ => text.to_owned(),
@@ -117,7 +117,7 @@ mod tests {
     fn words_are_never_broken_and_plain_text_is_never_wrapped() {
         let arn = "arn:aws:ec2:eu-central-1:123456789012:instance/i-0123456789abcdef0";
         let text = format!("in use: instance {arn}; last 1 of 5");
-        let style = OutputStyle::Terminal { width: 30, colours: Colours::Off };
+        let style = OutputStyle::Terminal { width: 30, colors: Colors::Off };
         let mut wrapped = String::new();
         style.paragraph(&mut wrapped, 4, &text);
         assert_eq!(wrapped, format!("    in use: instance\n    {arn};\n    last 1 of 5\n"));
@@ -127,10 +127,10 @@ mod tests {
     }
 
     #[test]
-    fn colours_only_where_they_are_wanted() {
-        let style = |colours| OutputStyle::Terminal { width: 80, colours };
-        assert_eq!(style(Colours::On).tone(Tone::Gone, "x"), "\u{1b}[31mx\u{1b}[0m");
-        assert_eq!(style(Colours::Off).tone(Tone::Gone, "x"), "x");
+    fn colors_only_where_they_are_wanted() {
+        let style = |colors| OutputStyle::Terminal { width: 80, colors };
+        assert_eq!(style(Colors::On).tone(Tone::Gone, "x"), "\u{1b}[31mx\u{1b}[0m");
+        assert_eq!(style(Colors::Off).tone(Tone::Gone, "x"), "x");
         assert_eq!(OutputStyle::Plain.tone(Tone::Gone, "x"), "x");
     }
 }

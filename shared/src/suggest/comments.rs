@@ -35,11 +35,12 @@ pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> 
             .to_owned(),
         "   image-steward validate --policy FILE".to_owned(),
         "   image-steward plan --policy FILE          # shows the action for every image, with reasons".to_owned(),
-        "In each rule, `keep` lists the keep rules. An image is kept if any of them matches it: `last` keeps the newest images of a family, \
-         `within` keeps images up to this age, and `launched_within` keeps images that were launched within this time. An \
-         image that no keep rule matches is expired. It is retired in steps, each of which can be undone until the image \
-         leaves the Recycle Bin. In `retire`, the times to deprecate, disable and deregister count from when a run first \
-         found the image expired. The time to delete its snapshots counts from the deregistration."
+        "In each rule, `keep` lists the keep rules. An image is kept if any of them matches it: `last` keeps the \
+         newest images of a family, `within` keeps images up to this age, and `launched_within` keeps images that \
+         were launched within this time. An image that no keep rule matches is expired. It is retired in steps, each \
+         of which can be undone until the image leaves the Recycle Bin. In `retire`, the times to deprecate, disable \
+         and deregister count from when a run first found the image expired. The time to delete the snapshots of an \
+         image counts from its deregistration."
             .to_owned(),
     ];
     if !unread.is_empty() {
@@ -64,7 +65,10 @@ pub(super) fn about_families(set: &[FamilyStats]) -> Vec<String> {
             format!("Images tagged {} = {}", shown(key), shown(&first.value))
         }
         (Kind::Name, 1) => {
-            format!("Images named {}, followed by a number, date or version", shown(&first.value))
+            format!(
+                "Images whose name is {} followed by a number, date or version",
+                shown(&first.value)
+            )
         }
         (Kind::Tag(_, key), several) => {
             format!(
@@ -102,9 +106,11 @@ pub(super) fn about_rule(rule: &SuggestedRule, measures: &Measures) -> Vec<Strin
         seen += &format!(" in {families} families");
     }
     seen += &format!(
-        ", {in_use} in use, created between {} and {} ago",
-        counted(*oldest, "day"),
-        counted(*newest, "day")
+        ", {in_use} in use, created {} ago",
+        match newest == oldest {
+            true => counted(*oldest, "day"),
+            false => format!("{newest} to {}", counted(*oldest, "day")),
+        }
     );
     if let Some(interval) = interval {
         let largest = if *families > 1 { " in the largest family" } else { "" };
@@ -140,11 +146,11 @@ pub(super) fn about_rule(rule: &SuggestedRule, measures: &Measures) -> Vec<Strin
 /// Creates the comment above `[safety]`.
 pub(super) fn about_safety(references: usize) -> Vec<String> {
     vec![format!(
-        "Limits and checks of a run. These are conservative values. {} found. A run that \
-         finds fewer than a quarter of them removes nothing.",
+        "Limits and checks for each run, with conservative values. The inventory contains {}. A run that finds fewer \
+         than a quarter of that number removes nothing.",
         match references {
-            1 => "1 reference to an image was".to_owned(),
-            several => format!("{several} references to images were"),
+            1 => "1 reference to an image".to_owned(),
+            several => format!("{several} references to images"),
         }
     )]
 }
@@ -152,8 +158,8 @@ pub(super) fn about_safety(references: usize) -> Vec<String> {
 /// Creates the comment above `[orphans]`.
 pub(super) fn orphans() -> Vec<String> {
     vec![
-        "Snapshots whose image was removed by somebody else are reported and kept. To delete them this long after they \
-         were found, uncomment these lines:"
+        "Orphans, that is, snapshots whose image was deregistered manually or by another tool, are reported and \
+         kept. To delete them this long after a run first finds them, uncomment these lines:"
             .to_owned(),
     ]
 }
@@ -166,7 +172,7 @@ pub(super) fn example() -> SuggestedRule {
              and no tag names a family. This rule is an example. It matches images named \
              example-…"
                 .to_owned(),
-            "`match` lists the conditions, all of which must match (name, tags, architecture, platform; globs). \
+            "`match` lists conditions (globs for name, tags, architecture and platform), all of which an image must meet. \
              `group_by` defines which images replace one another: those with the same values, for example \
              \"tag:Family\" or \"name_prefix\"."
                 .to_owned(),

@@ -17,7 +17,8 @@ pub(super) fn about(inventory: &Inventory, plan: &Plan) -> Vec<String> {
     let rest: Vec<&Decision> = plan.decisions.iter().filter(|one| one.family.is_none()).collect();
     if rest.is_empty() {
         return vec![
-            "Every image in the inventory is matched by a rule. An image that no rule matches is kept.".to_owned(),
+            "The rules match every image in the inventory. An image that no rule matches is kept."
+                .to_owned(),
         ];
     }
     let mut causes: BTreeMap<String, usize> = BTreeMap::new();

@@ -213,7 +213,7 @@ impl fmt::Display for ConditionCount {
                 let matches = if *images == 1 { "matches" } else { "match" };
                 write!(f, "; {} {matches} {}", counted(*images, "image"), quoted(text))?;
                 f.write_str(match kind {
-                    NearKind::LetterCase => " (upper and lower case differ)",
+                    NearKind::LetterCase => " (globs are case-sensitive)",
                     NearKind::MissingWildcard => " (a glob must match the whole value)",
                     NearKind::Spelling | NearKind::TagKey => "",
                 })

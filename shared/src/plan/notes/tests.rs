@@ -124,7 +124,7 @@ fn near_misses_are_reported_with_counts() {
         ("tags = { Owner = \"*\" }", "no image has the tag `Owner`"),
         (
             "tags = { Team = \"payments\" }",
-            "no value of the tag `Team` matches `payments`; 2 images match `Payments` (upper and lower case differ)",
+            "no value of the tag `Team` matches `payments`; 2 images match `Payments` (globs are case-sensitive)",
         ),
         (
             "tags = { Team = \"Paymetns\" }",
@@ -140,11 +140,11 @@ fn near_misses_are_reported_with_counts() {
         ),
         (
             "name = \"Golden-*\"",
-            "no name matches `Golden-*`; 3 images match `golden-*` (upper and lower case differ)",
+            "no name matches `Golden-*`; 3 images match `golden-*` (globs are case-sensitive)",
         ),
         (
             "name = \"GOLDEN-?\"",
-            "no name matches `GOLDEN-?`; 1 image matches `golden-1` (upper and lower case differ)",
+            "no name matches `GOLDEN-?`; 1 image matches `golden-1` (globs are case-sensitive)",
         ),
         (
             "name = \"acme\"",
@@ -206,7 +206,8 @@ fn an_unreachable_rule_is_reported_with_the_earlier_rules() {
                  [[rule]]\nname = \"c\"\nmatch = { name = \"golden-*\" }\nkeep = { last = 1 }\n";
     assert_eq!(
         only(rules),
-        "rule c: earlier rules match all of its images (3 images: a 1, b 2); move it before them, or narrow them"
+        "rule c: earlier rules match all of its images (3 images: a 1, b 2); move this rule before them, or narrow \
+         the earlier rules"
     );
 }
 
@@ -225,8 +226,8 @@ fn exceptions_and_keep_tags_are_compared_with_images_of_the_rule() {
         ),
         (
             " }\nkeep = { last = 1, tags = { Team = \"payments\" } }",
-            "keep.tags.Team matches none of its images; no value of the tag `Team` matches `payments`; 2 images match \
-             `Payments` (upper and lower case differ)",
+            "keep.tags.Team matches none of its images; no value of the tag `Team` matches `payments`; 2 images \
+             match `Payments` (globs are case-sensitive)",
         ),
         (
             " }\nkeep = { last = 1, tags = { Stage = \"prod\" } }",

@@ -38,7 +38,7 @@ impl fmt::Display for Note {
                     let separator = if index == 0 { ": " } else { ", " };
                     write!(f, "{separator}{rule} {}", thousands(*images))?;
                 }
-                f.write_str("); move it before them, or narrow them")
+                f.write_str("); move this rule before them, or narrow the earlier rules")
             }
             Self::ExceptionMatchesNothing { rule, path, conditions } => {
                 write!(f, "rule {rule}: {path} excludes no image")?;
@@ -91,20 +91,20 @@ impl fmt::Display for Note {
             Self::SnapshotsOutlastBin { rule, days } => write!(
                 f,
                 "rule {rule}: delete_snapshots_after is too long, because images leave the Recycle Bin after {}: \
-                 their snapshots then are orphans and are not deleted; retain images longer, shorten \
+                 their snapshots are then orphans, which are not deleted; retain images longer, shorten \
                  delete_snapshots_after, or add [orphans]",
                 counted(usize::try_from(*days).unwrap_or(usize::MAX), "day")
             ),
             Self::StateTagUnknown { key, resources } => write!(
                 f,
-                "this version does not know the tag {key} on {}, so these resources are not changed; update \
+                "this version does not know the tag {key} on {}, so resources with this tag are not changed; update \
                  image-steward, or remove the tag",
                 named(resources)
             ),
             Self::StateTagUnreadable { key, resources } => write!(
                 f,
-                "this version does not understand the value of the tag {key} on {}, so these resources are not \
-                 changed; update image-steward, or remove the tag",
+                "this version does not understand the value of the tag {key} on {}, so resources with such a value are \
+                 not changed; update image-steward, or remove the tag",
                 named(resources)
             ),
             Self::TagIgnored { key, effective, resources } => write!(

@@ -3,7 +3,7 @@ use crate::model::Inventory;
 use crate::plan::plan;
 use crate::policy::Policy;
 use crate::progress::NoProgress;
-use crate::report::{Colours, OutputStyle};
+use crate::report::{Colors, OutputStyle};
 use crate::simulate::{Growth, Simulation, simulate_with};
 
 const NOW: &str = "2026-11-22T12:00:00Z";
@@ -118,7 +118,7 @@ fn no_line_is_wider_than_the_terminal_but_for_ids() {
     let (new, old) = (policy(2, "7d", ""), policy(3, "8d", ""));
     let (comparison, plan) = (compared(&new, &old), planned(&new));
     for width in [40, 80, 120] {
-        let style = OutputStyle::Terminal { width, colours: Colours::Off };
+        let style = OutputStyle::Terminal { width, colors: Colors::Off };
         for line in comparison_text(&comparison, &plan, true, style).lines() {
             assert!(line.chars().count() <= width, "{width}: {line}");
         }
@@ -179,6 +179,6 @@ fn what_is_gone_under_one_policy_only_is_found() {
     let same = compare_simulations(&new, &new);
     assert_eq!(
         gone_text(&same, OutputStyle::Plain),
-        "Both policies have removed the same images at the end.\n"
+        "By the last day, both policies have removed the same images.\n"
     );
 }

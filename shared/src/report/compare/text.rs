@@ -166,13 +166,13 @@ fn change_text(
 pub fn gone_text(comparison: &SimulationComparison, style: OutputStyle) -> String {
     let mut text = String::new();
     let SimulationComparison { gone_under_policy, gone_under_against } = comparison;
-    let ours = "Removed at the end under this policy, but not under the other";
-    let theirs = "Removed at the end under the other policy, but not under this one";
+    let ours = "Removed by the last day under this policy, but not under the other policy";
+    let theirs = "Removed by the last day under the other policy, but not under this policy";
     let other = "the other policy";
     gone_under_text(&mut text, ours, other, ('-', Tone::Gone), gone_under_policy, style);
     gone_under_text(&mut text, theirs, "this policy", ('+', Tone::Back), gone_under_against, style);
     if text.is_empty() {
-        let line = "Both policies have removed the same images at the end.";
+        let line = "By the last day, both policies have removed the same images.";
         style.paragraph(&mut text, 0, line);
     }
     text

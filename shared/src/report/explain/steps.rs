@@ -37,7 +37,7 @@ pub enum When {
         /// When the step became due.
         at: Timestamp,
     },
-    /// The step is applied at this time, unless the image is kept until then.
+    /// The step is applied at this time, unless the image is kept by then.
     At {
         /// When the step is due.
         at: Timestamp,

@@ -69,7 +69,7 @@ pub fn gone_text(
         ),
     }
     page.section("Snapshots", &snapshots.iter().map(|one| remnant(one, plan)).collect::<Vec<_>>());
-    let unread: Vec<_> = unread.iter().map(not_read).collect();
+    let unread: Vec<_> = unread.iter().map(|one| printable(&one.to_string())).collect();
     page.section("Sources that could not be read", &unread);
     if recycled.is_some() {
         let command = restore_command(image, region, names);
@@ -92,7 +92,7 @@ pub fn gone_text(
 /// Describes an image that was found nowhere.
 fn nowhere(image: &ImageId, region: &Region, is_unread: bool) -> Vec<String> {
     let mut lines = vec![format!(
-        "{image} is not in {region}, not even in its Recycle Bin, and no snapshot refers to it."
+        "{image} is neither in {region} nor in the Recycle Bin there, and no snapshot refers to it."
     )];
     lines.push(match is_unread {
         true => "Some sources could not be read.".to_owned(),
@@ -331,7 +331,7 @@ fn steps(explanation: &Explanation) -> Vec<String> {
                 format!("due since {}, but delayed; see the decision", minute(*at))
             }
             When::At { at } => {
-                format!("from {}, unless the image is kept until then", minute(*at))
+                format!("from {}, unless the image is kept by then", minute(*at))
             }
             When::NoneGo => "no snapshots to delete: other images use them".to_owned(),
             When::TakenBack => "done, to be undone by the next run in apply mode".to_owned(),

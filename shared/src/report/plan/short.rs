@@ -112,7 +112,7 @@ fn spaced(word: &str) -> String {
         "managed_elsewhere" => "managed by another service".to_owned(),
         "named_by" => "referenced".to_owned(),
         "no_rule" => "not covered".to_owned(),
-        "not_attributed" | "origin_unverified" => "not certainly created for an image".to_owned(),
+        "not_attributed" | "origin_unverified" => "possibly not created for an image".to_owned(),
         "not_ours" => "owned by another account".to_owned(),
         "opted_out" => "excluded by tag".to_owned(),
         "orphaned" => "orphans".to_owned(),

@@ -206,15 +206,15 @@ pub(super) fn uncovered(plan: &Plan) -> Option<String> {
     let images =
         format!("{} of {}", thousands(summary.uncovered), counted(summary.images, "image"));
     if summary.uncovered_gib == 0 {
-        return Some(format!("{images} are not covered by any rule."));
+        return Some(format!("No rule covers {images}."));
     }
     let all = summary.images_gib.max(1);
     let part = summary.uncovered_gib.saturating_mul(100).saturating_add(all / 2) / all;
-    let part = if part == 0 { "Less than 1".to_owned() } else { part.to_string() };
+    let part = if part == 0 { "less than 1".to_owned() } else { part.to_string() };
     let usd = Price::in_region(&plan.region).of(summary.uncovered_gib);
     let gib = thousands(summary.uncovered_gib);
     Some(format!(
-        "{part}% of image storage ({gib} GiB, at most {} a month) is not covered by any rule: {images}.",
+        "No rule covers {part}% of image storage ({gib} GiB, at most {} a month): {images}.",
         usd.about()
     ))
 }
@@ -226,7 +226,8 @@ pub(super) fn shared(plan: &Plan) -> Option<String> {
     let count = plan.decisions.iter().filter(is_lost).count();
     (count > 0).then(|| {
         let images = counted(count, "expired image");
-        format!("{images} are shared with other accounts, which will lose access; see shared_images in the policy.")
+        let are = if count == 1 { "is" } else { "are" };
+        format!("{images} {are} shared with other accounts, which will lose access; see shared_images in the policy.")
     })
 }
 
@@ -254,6 +255,7 @@ pub(super) fn last_sentence(plan: &Plan, snapshots: Option<&SnapshotPlan>) -> St
     };
     let images = counted(summary.images, "image");
     let mut text = match parts.is_empty() {
+        true if summary.images == 1 => format!("No image changes: the only image is kept{in_use}."),
         true => format!("No image changes: all {images} are kept{in_use}."),
         false => {
             let images = thousands(summary.images);

@@ -1,7 +1,7 @@
 use super::*;
 use crate::model::Inventory;
 use crate::plan::plan;
-use crate::report::Colours;
+use crate::report::Colors;
 
 const NOW: &str = "2026-11-22T12:00:00Z";
 
@@ -43,7 +43,7 @@ const POLICY: &str = "version = 1\n[[rule]]\nname = \"golden\"\nmatch = { name =
     group_by = [\"tag:Family\"]\nkeep = { last = 2 }\n[safety]\nrecycle_bin = \"optional\"\n\
     min_references = 0\nmax_fraction = 1.0\nmax_per_run = 10000\n";
 
-const SCREEN_80: OutputStyle = OutputStyle::Terminal { width: 80, colours: Colours::Off };
+const SCREEN_80: OutputStyle = OutputStyle::Terminal { width: 80, colors: Colors::Off };
 
 fn shown(inventory: &Inventory, policy: &str, listing: impl Into<Listing>) -> String {
     let policy = Policy::parse(policy, "p").unwrap_or_else(|error| panic!("{error}"));
@@ -105,11 +105,12 @@ fn storage_that_no_rule_covers_is_a_headline() {
     let mut images = fleet(1, 2);
     images.extend((0..3).map(|number| image(100 + number, "other", 400)));
     let text = shown(&inventory(&images, serde_json::json!([])), POLICY, Rows::Changes);
-    let headline = "60% of image storage (24 GiB, at most USD 1.30 a month) is not covered by any\nrule: 3 of 5 images.";
+    let headline =
+        "No rule covers 60% of image storage (24 GiB, at most USD 1.30 a month): 3 of 5\nimages.";
     assert!(text.contains(headline), "{text}");
     assert!(text.ends_with("No image changes: all 5 images are kept.\n"), "{text}");
     let all = shown(&inventory(&fleet(1, 2), serde_json::json!([])), POLICY, Rows::Changes);
-    assert!(!all.contains("not covered by any rule"), "{all}");
+    assert!(!all.contains("No rule covers"), "{all}");
 }
 
 #[test]
