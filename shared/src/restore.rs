@@ -114,7 +114,7 @@ impl fmt::Display for RestoreProblem {
                 f,
                 "unchanged: this version does not understand the tag {key}={value}; use the version that wrote the \
                  tag, or remove the tag and its saved data (aws ec2 delete-tags --resources {image} --tags Key={key}) \
-                 and run restore again; otherwise the next run continues to retire the image"
+                 and run restore again before the next sweep, which otherwise continues to retire the image"
             ),
             Self::Failed(failure) => f.write_str(&failure.message),
         }
