@@ -227,7 +227,10 @@ class TestMarked:
         account.load(small_fleet(snapshots=[orphan()]))
         said = planner.run(DELETES).stdout
         assert f"{snap(70)} mark: orphan of {GONE}" in said
-        assert "1 kept (orphans, the policy has no [orphans])" in planner.run(REPORTS).stdout
+        assert (
+            "1 kept (orphans, the policy has no [orphans])"
+            in planner.run(REPORTS).stdout
+        )
         said = planner.run(REPORTS, "--all").stdout
         kept = f"{snap(70)} keep: orphan of {GONE}; the policy has no [orphans]"
         assert kept in said
