@@ -184,7 +184,7 @@ def check_restored(after: World, back: World, image: str, kept: str) -> Check:
     }
     if not _can_be_launched(back, image) or tags.get(KEEP) != kept or tagged:
         wrong.insert(0, image)
-    figures = f"{image} with {len(needed)} snapshots, kept until {kept}"
+    figures = f"{image}, its snapshots ({len(needed)}), kept until {kept}"
     return Check("restored image", figures, wrong)
 
 

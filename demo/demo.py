@@ -262,7 +262,7 @@ def families(world: World) -> str:
     sizes = [one["VolumeSize"] for one in world.snapshots.values()]
     lines.append(f"{len(sizes)} snapshots of {sum(sizes)} GiB.")
     if world.recycled:
-        lines.append(f"{len(world.recycled)} images and snapshots in the Recycle Bin.")
+        lines.append(f"Resources in the Recycle Bin: {len(world.recycled)}.")
     return "\n".join(lines)
 
 
