@@ -578,7 +578,7 @@ class TestStale:
         )
         stale = image_steward(account, "stale", "--policy", rules).stdout
         [line] = [one for one in stale.splitlines() if ami(7) in one]
-        assert line.endswith("1 other reason keeps it")
+        assert line.endswith("also kept for 1 other reason")
 
 
 class TestExplain:

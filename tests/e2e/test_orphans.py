@@ -228,7 +228,7 @@ class TestMarked:
         said = planner.run(DELETES).stdout
         assert f"{snap(70)} mark: orphan of {GONE}" in said
         assert (
-            "1 kept (orphans, the policy has no [orphans])"
+            "1 kept (orphans, without [orphans] in the policy)"
             in planner.run(REPORTS).stdout
         )
         said = planner.run(REPORTS, "--all").stdout

@@ -181,7 +181,7 @@ pub fn stale_text(plan: &Plan, policy_versions: TemplateVersions, style: OutputS
     let usd = super::Price::in_region(&plan.region).of(gib);
     let images = counted(found.len(), "image");
     let line = match alone.len() {
-        0 => format!("These references are to {images}, which other reasons also keep."),
+        0 => format!("These references are to {images}, also kept for other reasons."),
         alone => format!(
             "These references are to {images}. Nothing else keeps {} of them: at most {} GiB, {} a month.",
             thousands(alone),
@@ -231,8 +231,8 @@ fn resource_text(
         let age = age.map(|age| format!(" ({age} old)")).unwrap_or_default();
         let others = match other_reasons {
             0 => "nothing else keeps it".to_owned(),
-            1 => "1 other reason keeps it".to_owned(),
-            more => format!("{} other reasons keep it", thousands(more)),
+            1 => "also kept for 1 other reason".to_owned(),
+            more => format!("also kept for {} other reasons", thousands(more)),
         };
         let line = format!("{version}{image_id} {name}{age}; {others}");
         style.paragraph(text, 2, &printable(&line));

@@ -62,7 +62,7 @@ fn every_rule_says_whether_it_held_and_by_how_much() {
     assert_eq!(explanation.rank, Some((2, 6)));
     let expected = [
         ("last = 2", RuleOutcome::Yes, "number 2; no longer matches after 1 newer image"),
-        ("at_least = 1", RuleOutcome::No, "number 2; 1 places too low"),
+        ("at_least = 1", RuleOutcome::No, "number 2; 1 place too low"),
         ("within = \"30d\"", RuleOutcome::No, "ended 2026-12-10 00:00Z, 21 days ago"),
         (
             "launched_within = \"90d\"",

@@ -125,7 +125,7 @@ impl Asked<'_> {
                 format!("number {rank}; no longer matches after {more}")
             }
             Some((rank, _)) => {
-                format!("number {rank}; {} places too low", rank - count_wide.min(rank))
+                format!("number {rank}; {} too low", counted(rank - count_wide.min(rank), "place"))
             }
         };
         Verdict { rule: format!("{name} = {count}"), held: yes(held.is_some()), by }

@@ -107,16 +107,25 @@ pub(super) fn to_do(kind: &str) -> String {
 /// Converts the kind of a reason in the JSON output for display.
 fn spaced(word: &str) -> String {
     match word {
+        "entry_unknown" => "time of entering the Recycle Bin unknown".to_owned(),
         "group_unknown" => "in no family".to_owned(),
+        "image_in_recycle_bin" => "image in the Recycle Bin".to_owned(),
         "image_kept_longer" => "image retained for longer".to_owned(),
         "managed_elsewhere" => "managed by another service".to_owned(),
         "named_by" => "referenced".to_owned(),
         "no_rule" => "not covered".to_owned(),
         "not_attributed" | "origin_unverified" => "possibly not created for an image".to_owned(),
+        "not_before" => "not due yet".to_owned(),
+        "not_marked" => "tag removed".to_owned(),
         "not_ours" => "owned by another account".to_owned(),
         "opted_out" => "excluded by tag".to_owned(),
         "orphaned" => "orphans".to_owned(),
-        "orphans_stay" => "the policy has no [orphans]".to_owned(),
+        "orphans_stay" => "without [orphans] in the policy".to_owned(),
+        "permissions_unread" => "permissions not read".to_owned(),
+        "recycle_bin_unread" => "Recycle Bin not read".to_owned(),
+        "state_tag_unreadable" => "state tag not understood".to_owned(),
+        "state_tag_unknown" => "unknown state tag".to_owned(),
+        "too_young" => "too recent".to_owned(),
         "unverified" => "not verified".to_owned(),
         other => other.replace('_', " "),
     }

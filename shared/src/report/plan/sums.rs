@@ -206,7 +206,7 @@ pub(super) fn uncovered(plan: &Plan) -> Option<String> {
     let images =
         format!("{} of {}", thousands(summary.uncovered), counted(summary.images, "image"));
     if summary.uncovered_gib == 0 {
-        return Some(format!("No rule covers {images}."));
+        return Some(format!("Not covered by a rule: {images}."));
     }
     let all = summary.images_gib.max(1);
     let part = summary.uncovered_gib.saturating_mul(100).saturating_add(all / 2) / all;
@@ -214,7 +214,7 @@ pub(super) fn uncovered(plan: &Plan) -> Option<String> {
     let usd = Price::in_region(&plan.region).of(summary.uncovered_gib);
     let gib = thousands(summary.uncovered_gib);
     Some(format!(
-        "No rule covers {part}% of image storage ({gib} GiB, at most {} a month): {images}.",
+        "Not covered by a rule: {images}, {part}% of image storage ({gib} GiB, at most {} a month).",
         usd.about()
     ))
 }

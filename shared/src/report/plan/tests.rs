@@ -105,12 +105,11 @@ fn storage_that_no_rule_covers_is_a_headline() {
     let mut images = fleet(1, 2);
     images.extend((0..3).map(|number| image(100 + number, "other", 400)));
     let text = shown(&inventory(&images, serde_json::json!([])), POLICY, Rows::Changes);
-    let headline =
-        "No rule covers 60% of image storage (24 GiB, at most USD 1.30 a month): 3 of 5\nimages.";
+    let headline = "Not covered by a rule: 3 of 5 images, 60% of image storage (24 GiB, at most USD\n1.30 a month).";
     assert!(text.contains(headline), "{text}");
     assert!(text.ends_with("No image changes: all 5 images are kept.\n"), "{text}");
     let all = shown(&inventory(&fleet(1, 2), serde_json::json!([])), POLICY, Rows::Changes);
-    assert!(!all.contains("No rule covers"), "{all}");
+    assert!(!all.contains("Not covered by"), "{all}");
 }
 
 #[test]
