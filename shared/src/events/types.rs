@@ -26,7 +26,7 @@ pub const SOURCE: &str = "image-steward";
 pub enum Event {
     /// A new image and its snapshots were tagged.
     ImageTagged(ImageTagged),
-    /// An image was found expired. The waiting time of its retire steps starts now.
+    /// An image was found expired, or a retire step is about to be applied to an expired image.
     ImageExpired(ImageStep),
     /// An image was deprecated.
     ImageDeprecated(ImageStep),
@@ -36,7 +36,8 @@ pub enum Event {
     ImageDeregistered(ImageStep),
     /// An image was rescued: all its steps were undone.
     ImageRescued(ImageStep),
-    /// An orphaned snapshot was tagged with the time from which it may be deleted.
+    /// An orphaned snapshot was tagged with the time from which it may be deleted, or a snapshot is
+    /// about to be deleted.
     SnapshotMarked(SnapshotStep),
     /// A snapshot was deleted.
     SnapshotDeleted(SnapshotStep),

@@ -42,7 +42,8 @@ use crate::model::{
 /// A checked policy.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// The time zone of calendar rules, and of durations in days, weeks, months and years.
+    /// The time zone of the keep rules `hourly` to `yearly`, and of durations in days, weeks, months
+    /// and years.
     pub timezone: TimeZone,
     /// The names of the state tags.
     pub tag_names: TagNames,
@@ -168,7 +169,7 @@ pub struct Safety {
     /// Tag keys, each with a glob for its value. Images and snapshots with any of these tags are
     /// never removed, whatever rule applies.
     pub keep_tags: Vec<(String, Glob)>,
-    /// The IDs of images that are never changed, sorted.
+    /// The IDs of images to which no step is applied, sorted.
     pub pinned: Vec<ImageId>,
 }
 

@@ -27,8 +27,8 @@ pub struct RawPolicy {
     /// The format version of the policy. Must be 1.
     #[schemars(required, range(min = 1, max = 1))]
     pub version: Option<Count>,
-    /// The time zone of calendar rules and of durations in days or longer units, as an IANA name
-    /// such as "Europe/Berlin". Default: "UTC".
+    /// The time zone of the keep rules `hourly` to `yearly`, and of durations in days or longer
+    /// units, as an IANA name such as "Europe/Berlin". Default: "UTC".
     #[serde(default)]
     pub timezone: Option<String>,
     /// The rules, in order. The first rule that matches an image applies to it. Images that no rule
@@ -296,11 +296,11 @@ pub struct RawSafety {
     /// allowed. If such a response causes a refusal, the message names the call. Default: none.
     #[serde(default)]
     pub absent_is_empty: Vec<String>,
-    /// Tag keys, each with a glob for its value. Images with any of these tags are never changed,
-    /// and snapshots with any of them are never deleted, whatever rule applies. Default: none.
+    /// Tag keys, each with a glob for its value. No step is applied to images with any of these
+    /// tags, and snapshots with any of them are never deleted, whatever rule applies. Default: none.
     #[serde(default)]
     pub keep_tags: BTreeMap<String, RawGlob>,
-    /// The IDs of images that are never changed. Default: none.
+    /// The IDs of images to which no step is applied. Default: none.
     #[serde(default)]
     #[schemars(with = "Vec<String>", inner(regex(pattern = "^ami-[0-9a-z-]+$")))]
     pub pinned: Vec<ImageId>,
