@@ -327,7 +327,7 @@ def test_what_a_translation_says(tmp_path: Path) -> None:
         "max_per_run = 20 ",
         'recycle_bin = "required"',
         "its `unused` filter reads instances",
-        "deregisters images immediately; here, they are deregistered in steps, two weeks",
+        "deregisters images immediately; here, they are retired in steps, and deregistered two weeks",
         "Skipped actions without an equivalent: {type: notify",
         'delete_snapshots_after = "7d"',
     ):

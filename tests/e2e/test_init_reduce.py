@@ -319,7 +319,7 @@ class TestNothingExpires:
         assert made.returncode == DONE, made.stderr
         text = policy.read_text().replace("\n# ", " ").replace("\n#   ", " ")
         said = (
-            "with this inventory, the policy expires no image today (17 no_rule, 8 in_use), and none "
+            "with this inventory, no image expires today (17 no_rule, 8 in_use), and none "
             "in the next 90 days"
         )
         near = "rule p: no image matches; 21 images have the tag `Family`, but none has `family`"
@@ -333,7 +333,7 @@ class TestNothingExpires:
             tmp_path, FAMILY, "{type: image-age, days: 60}", more=where
         )
         assert made.returncode == DONE, made.stderr
-        assert "expires no image today (" in made.stderr
+        assert "no image expires today (" in made.stderr
         assert "and none in the next" not in made.stderr
 
     def test_of_one_that_expires_something_nothing_is_said(
@@ -345,9 +345,9 @@ class TestNothingExpires:
 
     def test_without_an_inventory(self, tmp_path: Path) -> None:
         made, policy = translated(tmp_path, "{not: [unused]}")
-        said = 'the policy expires no image: its rules keep every image they match (keep-everything by within = "100y")'
+        said = 'no image expires under this policy: its rules keep every image that they match (keep-everything by within = "100y")'
         assert f"image-steward: warning: {said}\n" in made.stderr
-        assert "Warning: the policy expires no image" in policy.read_text()
+        assert "Warning: no image expires under this policy" in policy.read_text()
         made, _ = translated(tmp_path, "{'tag:T': present}", "{'tag:T': absent}")
         assert "(p by keep.tags.T, which match.tags requires)" in made.stderr
         made, _ = translated(tmp_path, "{'tag:T': present}")

@@ -16,7 +16,7 @@ pub const HEAD: &str = "From amicleaner: for amicleaner, an image is in use if a
     without an Auto Scaling group, or an Auto Scaling group that is scaled to zero uses it; amicleaner does not \
     read launch templates. image-steward reads all of these, and launch templates, fleets, Spot requests, AWS Batch, SSM \
     parameters and more. amicleaner deletes snapshots immediately, image-steward after a week. This policy is LESS strict \
-    in one respect: --keep-previous counts only images that are not in use, but `last` counts all images of a family. \
+    in one more respect: --keep-previous counts only images that are not in use, but `last` counts all images of a family. \
     Therefore `last` is twice as high; raise it if more images of a family are in use at the same time.";
 
 /// Translates every call into rules.

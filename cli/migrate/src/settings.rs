@@ -67,7 +67,7 @@ impl<'a> Translation<'a> {
         match final_action {
             FinalAction::Deregister { snapshots } => {
                 self.comments.push(format!(
-                    "{AT_ONCE}; here, they are deregistered in steps, two weeks after they were found expired."
+                    "{AT_ONCE}; here, they are retired in steps, and deregistered two weeks after they were found expired."
                 ));
                 if !snapshots {
                     self.leave_snapshots(rule);
@@ -113,8 +113,8 @@ impl<'a> Translation<'a> {
     fn leave_snapshots(&mut self, rule: &mut SuggestedRule) {
         NEVER.clone_into(&mut rule.retire.delete_snapshots_after);
         self.comments.push(format!(
-            "Custodian keeps the snapshots (no `delete-snapshots: true`), and they continue to cost money. So does this \
-             rule, for {NEVER}; set \"7d\" to delete them a week after their image."
+            "Custodian keeps the snapshots (no `delete-snapshots: true`), and this rule keeps them for {NEVER}. They \
+             continue to cost money; set \"7d\" to delete them a week after their image."
         ));
     }
 }

@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::files::{name_of, read, read_inventory};
 use crate::outcome::{CommandError, Exit};
 
-/// How many days to simulate a policy that expires no image today.
+/// How many days to simulate a policy under which no image expires today.
 const DAYS: u32 = 90;
 
 /// Translates the policies of another tool.
@@ -39,10 +39,10 @@ pub fn run(
             let outlook = suggest::outlook(&inventory, &policy, now);
             let Outlook { images, in_use, matched, expired, .. } = outlook;
             let found = format!(
-                "for {matched} of {images} images ({in_use} in use); at most {expired} of them are expired today"
+                "{matched} of {images} images ({in_use} in use); at most {expired} of them are expired today"
             );
-            document.head.push(format!("In {}: {found}.", shown(&name_of(file))));
-            what += &format!(" {found}");
+            document.head.push(format!("In {}, the rules match {found}.", shown(&name_of(file))));
+            what += &format!(" for {found}");
             let warnings = no_effect(&inventory, &policy, &outlook, now, context);
             context.progress.end();
             warnings
@@ -68,7 +68,7 @@ pub fn run(
     Ok(if left_out.is_empty() { Exit::Done } else { Exit::Part })
 }
 
-/// A warning if the rules alone show that the policy expires no image in any account.
+/// A warning if the rules alone show that no image expires under the policy in any account.
 fn keeps_all(document: &SuggestedPolicy) -> Vec<String> {
     let rules = document.entries.iter().filter_map(|entry| match entry {
         Entry::Rule(rule) => Some(rule),
@@ -79,7 +79,7 @@ fn keeps_all(document: &SuggestedPolicy) -> Vec<String> {
     let all: Option<Vec<String>> = rules.map(kept_by).collect();
     let warning = |kept_by: Vec<String>| {
         format!(
-            "the policy expires no image: its rules keep every image they match ({})",
+            "no image expires under this policy: its rules keep every image that they match ({})",
             kept_by.join("; ")
         )
     };
@@ -104,10 +104,10 @@ fn no_effect(
         let later = match (simulation.refusal, later) {
             (Some(_), _) => String::new(),
             (None, 0) => format!(", and none in the next {DAYS} days"),
-            (None, later) => format!(", and {} in the next {DAYS} days", thousands(later)),
+            (None, later) => format!("; {} will expire in the next {DAYS} days", thousands(later)),
         };
         warnings.push(format!(
-            "with this inventory, the policy expires no image today ({}){later}",
+            "with this inventory, no image expires today ({}){later}",
             kept.join(", ")
         ));
     }

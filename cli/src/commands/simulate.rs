@@ -99,7 +99,7 @@ fn not_known(case: &ComparedPolicy, now: jiff::Timestamp) -> Vec<String> {
     if unshared > 0 {
         notes.push(format!(
             "launch permissions of {unshared} images; the simulation treats these images as not shared. A run with \
-             access to the account reads the permissions of each image before it expires the image, and keeps shared \
+             access to the account reads the permissions of each image before it retires the image, and keeps shared \
              images (see `inventory --launch-permissions`)"
         ));
     }

@@ -30,13 +30,14 @@ pub(super) fn about(inventory: &Inventory, plan: &Plan) -> Vec<String> {
         }
         *causes.entry(cause).or_default() += 1;
     }
+    let heading = match causes.contains_key(FAILED) {
+        true => "Not in any family",
+        false => "Kept because they are not in any family",
+    };
     let mut causes: Vec<(String, usize)> = causes.into_iter().collect();
     causes.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    let mut said = vec![format!(
-        "Kept because they are in no family of a rule: {} of {}.",
-        rest.len(),
-        counted(inventory.images.len(), "image")
-    )];
+    let mut said =
+        vec![format!("{heading}: {} of {}.", rest.len(), counted(inventory.images.len(), "image"))];
     said.extend(causes.iter().map(|(cause, count)| format!("   {count:>6}  {cause}")));
     if !names.is_empty() {
         let mut names: Vec<(Cow<'_, str>, usize)> = names.into_iter().collect();
@@ -61,6 +62,7 @@ pub(super) fn about(inventory: &Inventory, plan: &Plan) -> Vec<String> {
     said
 }
 
+const FAILED: &str = "failed, to be removed after a day";
 const ALONE: &str = "not similar to other images, by name or tag";
 
 /// Returns why an image is in no family.
@@ -78,7 +80,7 @@ fn cause(decision: &Decision) -> String {
     match known {
         Some(cause) => cause,
         None if decision.name.is_empty() => "without a name".to_owned(),
-        None if decision.rule.is_some() => "failed, to be removed after a day".to_owned(),
+        None if decision.rule.is_some() => FAILED.to_owned(),
         None => ALONE.to_owned(),
     }
 }
