@@ -157,7 +157,7 @@ function showMonth(data) {
     : `${dates}, with daily runs under the limits in the policy, if nothing changes and no image is created.${freedText(steps, data)}`));
   if (data.refusal !== null) section.append(el("p", { class: "note" }, data.month === null
     ? "The plan is refused. Until the cause is fixed, none of these steps is applied, even on its date."
-    : "The plan is refused. The list shows what runs do until the cause is fixed: they retire no image further."));
+    : "The plan is refused. The list shows what runs do until the cause is fixed: they do not retire any image further."));
   if (steps.length === 0) {
     section.append(el("p", { class: "none" }, "No steps are due within a month."));
     return;

@@ -140,7 +140,7 @@ def test_refusal_is_the_first_thing_that_is_said(show: Open) -> None:
         "launch templates: the conn",
     ):
         assert word in text
-    assert "they retire no image further" in one.text("#month")
+    assert "they do not retire any image further" in one.text("#month")
     without = show(refused() | {"month": None})
     assert "none of these steps is applied" in without.text("#month")
 

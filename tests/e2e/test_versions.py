@@ -149,7 +149,7 @@ class TestPolicy:
         assert (done.returncode, done.stdout) == (USAGE, "")
         [line] = [one for one in done.stderr.splitlines() if file in one]
         assert f"version {version} is not supported" in line
-        assert "this version reads a policy with version 1; " in line
+        assert "this version of image-steward reads a policy with version 1; " in line
         assert ("update image-steward, or " in line) == (version == 2)
         assert "later" not in done.stderr
         assert account.calls() == []

@@ -123,7 +123,7 @@ fn member_of(tags: &Tags, spot_request: Option<&str>) -> Option<Arc<str>> {
         return Some(group(name));
     }
     let fleet = tags.get("aws:ec2:fleet-id").map(|id| ("fleet", id));
-    let spot_fleet = || tags.get("aws:ec2spot:fleet-request-id").map(|id| ("Spot fleet", id));
+    let spot_fleet = || tags.get("aws:ec2spot:fleet-request-id").map(|id| ("Spot Fleet", id));
     let request = || spot_request.filter(|id| !id.is_empty()).map(|id| ("Spot request", id));
     let (kind, id) = fleet.or_else(spot_fleet).or_else(request)?;
     Some(format!("the {kind} {id}").into())

@@ -62,8 +62,8 @@ use self::rate_limit::RateLimiters;
 /// The name is not a call for which a policy may set `safety.absent_is_empty`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "safety.absent_is_empty: `{name}` is not allowed; use only calls without a recorded empty \
-     response: {}",
+    "safety.absent_is_empty: `{name}` is not allowed; use only calls for which the \
+     form of an empty response is unknown: {}",
     ApiCall::UNRECORDED.iter().map(|call| call.name()).collect::<Vec<_>>().join(", ")
 )]
 pub struct AbsentListError {

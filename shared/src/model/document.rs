@@ -61,7 +61,10 @@ impl fmt::Display for FormatError {
             Some(found) => write!(f, "{key} {found} is not supported")?,
         }
         let update = if *is_newer { "update image-steward, or " } else { "" };
-        write!(f, ": this version reads {name} with {key} {number}; {update}{remedy}")
+        write!(
+            f,
+            ": this version of image-steward reads {name} with {key} {number}; {update}{remedy}"
+        )
     }
 }
 
@@ -160,7 +163,7 @@ mod tests {
     #[test]
     fn other_format_numbers_are_rejected_with_a_remedy() {
         assert_eq!(error(r#"{"a":1,"format":2}"#), None);
-        let reads = "this version reads a list with format 2";
+        let reads = "this version of image-steward reads a list with format 2";
         let again = "write it again with `list`";
         let newer = format!("{reads}; update image-steward, or {again}");
         let other = format!("{reads}; {again}");

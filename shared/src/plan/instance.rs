@@ -334,7 +334,9 @@ impl fmt::Display for InstanceReason {
             Self::StartedSince { at } => {
                 write!(f, "started at {at}, after the image was created")
             }
-            Self::AgeUnknown => write!(f, "start time or creation time of the image unknown"),
+            Self::AgeUnknown => {
+                write!(f, "start time of the instance or creation time of the image unknown")
+            }
             Self::OptedOut { until, note } => {
                 write!(f, "excluded by tag")?;
                 until.map_or(Ok(()), |until| write!(f, " until {until}"))?;

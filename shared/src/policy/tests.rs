@@ -118,7 +118,7 @@ set = { "aws:x" = "1" }
 #[test]
 fn another_version_is_rejected_first() {
     let rest = "speed = \"fast\"\n[[rule]]\nname = \"a\"\nkeep = { last = -1 }\n";
-    let known = "this version reads a policy with version 1; ";
+    let known = "this version of image-steward reads a policy with version 1; ";
     let remedy = "change the policy to version 1, with `version = 1` at the top";
     for (version, update) in [(2, "update image-steward, or "), (0, "")] {
         assert_eq!(

@@ -76,7 +76,7 @@ fn another_format_and_a_field_that_is_not_known_are_refused() {
         assert!(text.contains(from), "{from}");
         SavedPlan::from_json(&text.replacen(from, to, 1)).unwrap_err().to_string()
     };
-    let reads = "this version reads a saved plan with format 1";
+    let reads = "this version of image-steward reads a saved plan with format 1";
     let again = "plan again with this version (`image-steward plan --out FILE`)";
     let format = r#"{"format":1,"#;
     for (number, update) in [(2, "update image-steward, or "), (0, "")] {

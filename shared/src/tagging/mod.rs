@@ -255,7 +255,7 @@ mod tests {
                             .unwrap();
                         found.tags = found.tags.with(tags);
                     }
-                    ResourceId::Instance(id) => panic!("{id} is no image and no snapshot"),
+                    ResourceId::Instance(id) => panic!("{id} is neither an image nor a snapshot"),
                 }
             }
         }

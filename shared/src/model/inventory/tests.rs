@@ -14,7 +14,7 @@ fn another_format_is_rejected_first() {
     };
     let again =
         "create the inventory again with this version (`image-steward inventory --out FILE`)";
-    let reads = "this version reads a saved inventory with format 1";
+    let reads = "this version of image-steward reads a saved inventory with format 1";
     let newer = format!("format 2 is not supported: {reads}; update image-steward, or {again}");
     assert_eq!(of("\"format\":2,"), newer);
     assert_eq!(of("\"format\":0,"), format!("format 0 is not supported: {reads}; {again}"));

@@ -173,13 +173,13 @@ fn any_doubt_keeps_the_instance() {
             with(|one| one.started_at = None),
             &good,
             Some(image()),
-            "start time or creation time of the image unknown",
+            "start time of the instance or creation time of the image unknown",
         ),
         (
             instance("ami-1"),
             &good,
             of(|image| image.created_at = None),
-            "start time or creation time of the image unknown",
+            "start time of the instance or creation time of the image unknown",
         ),
         (
             instance("ami-1"),
