@@ -79,7 +79,7 @@ function summaryText(data, counts) {
   const parts = [
     counts.in_use && `${isAre(counts.in_use)} in use`,
     counts.keep && `${isAre(counts.keep)} kept`,
-    counts.rescue && `${number(counts.rescue)} would be rescued and ${counts.rescue === 1 ? "is" : "are"} not in use`,
+    counts.rescue && `${number(counts.rescue)} ${counts.rescue === 1 ? "is" : "are"} not in use but would be rescued`,
     counts.wait && `${isAre(counts.wait)} expired and ${counts.wait === 1 ? "waits" : "wait"} for the next step`,
     ...now,
   ].filter(Boolean);
@@ -103,7 +103,7 @@ function uncoveredText({ summary, images, price }) {
   const { uncovered, uncovered_gib, images_gib } = summary;
   if (uncovered === 0) return null;
   if (uncovered === images.length) return "No rule of the policy matches an image, so all images are kept.";
-  const part = images_gib > 0 ? `, ${Math.round((uncovered_gib / images_gib) * 100)}% of the storage of all images` : "";
+  const part = images_gib > 0 ? `, ${percent(uncovered_gib / images_gib)} of the storage of all images` : "";
   const unsized = sizeOf(images.filter((image) => image.family.rule === null)).unsized;
   return `No rule matches ${plural(uncovered, "image")}, so ${uncovered === 1 ? "it is" : "they are"} kept: ${atMost(uncovered_gib, price, unsized)}${part}.`;
 }
@@ -136,8 +136,8 @@ function tiles(data, counts) {
     { tone: "all", label: "Images", count: data.images.length, note: atMost(data.gib, price, data.unsized.images) },
     { tone: "used", label: "In use", count: counts.in_use, note: "never removed" },
     { tone: "kept", label: "Kept", count: counts.keep, note: "by a rule, a tag or a protection, or not covered" },
-    { tone: "rescued", label: "Rescue now", count: counts.rescue, note: "kept again, and not in use", rare: true },
-    { tone: "expiring", label: "Expired", count: expired, note: "retired step by step" },
+    { tone: "rescued", label: "Rescue now", count: counts.rescue, note: "not in use, but kept again", rare: true },
+    { tone: "expiring", label: "Expired", count: expired, note: "at a step before deregistration" },
     { tone: "going", label: "Deregister now", count: counts.deregister, note: counts.deregister > 0 ? atMost(summary.snapshots_gib, price, unsizedNow(data)) : "" },
   ].filter((tile) => !tile.rare || tile.count > 0);
 }

@@ -78,9 +78,17 @@ function gibText(gib) {
   return `${number(Math.round(gib))} GiB`;
 }
 
+/** `12%`; `less than 1%` and `over 99%` instead of `0%` and `100%` for other fractions than 0 and 1. */
+function percent(fraction) {
+  if (fraction > 0 && fraction < 0.005) return "less than 1%";
+  if (fraction < 1 && fraction >= 0.995) return "over 99%";
+  return `${Math.round(fraction * 100)}%`;
+}
+
 function usdNumber(usd) {
   if (usd === 0) return "0";
-  return usd < 10 ? SMALL_MONEY.format(usd) : number(Math.round(usd));
+  // Rounded up, as in `plan`: sizes and costs are upper bounds.
+  return usd < 10 ? SMALL_MONEY.format(usd) : number(Math.ceil(usd));
 }
 
 function usdText(gib, price) {

@@ -226,7 +226,7 @@ class TestMarked:
     ) -> None:
         account.load(small_fleet(snapshots=[orphan()]))
         said = planner.run(DELETES).stdout
-        assert f"{snap(70)} mark: orphan of {GONE}" in said
+        assert f"{snap(70)} tag: orphan of {GONE}" in said
         assert (
             "1 kept (orphans, without [orphans] in the policy)"
             in planner.run(REPORTS).stdout

@@ -158,7 +158,7 @@ pub(super) fn about_safety(references: usize) -> Vec<String> {
 /// Creates the comment above `[orphans]`.
 pub(super) fn orphans() -> Vec<String> {
     vec![
-        "Orphans, that is, snapshots whose image was deregistered manually or by another tool, are reported and \
+        "Orphans, that is, snapshots whose image no longer exists and is not in the Recycle Bin, are reported and \
          kept. To delete them this long after a run first finds them, uncomment these lines:"
             .to_owned(),
     ]

@@ -205,7 +205,7 @@ async fn no_parameter_is_decrypted() {
         found.unwrap().found.unwrap_err().message
     };
     let expected = "launch template lt-00000001 version 1 ($Default, $Latest): parameter /golden is of type \
-                    SecureString; image ids are read only from type String or StringList; to ignore the \
+                    SecureString; image IDs are read only from type String or StringList; to ignore the \
                     template, set safety.ignore_templates = [\"lt-00000001\"]";
     assert_eq!(message().await, expected);
     let asked = account.standin.parameters_of("ssm:GetParameter").await;

@@ -23,7 +23,7 @@ pub fn explanation_text(explanation: &Explanation, style: OutputStyle) -> String
     page.section("Image", &what_it_is(explanation));
     page.section("Family", &[family(explanation)]);
     page.section("References", &references(explanation));
-    page.section("Other protections", &untouchable(explanation));
+    page.section("Other reasons to keep the image", &untouchable(explanation));
     page.section("Keep rules", &keep_rules(explanation));
     page.section("Decision", &decision(explanation));
     page.section("Retire steps", &steps(explanation));

@@ -279,13 +279,13 @@ fn snapshots_text(
     // A refused plan has no dates, but the reasons of these snapshots have.
     let listed: Vec<_> = found.iter().filter(|one| !refused && is_listed(one)).collect();
     for decision in listed.iter().take(limit) {
-        let tone = match decision.action {
-            SnapshotAction::Keep => Tone::Quiet,
-            SnapshotAction::Mark => Tone::Change,
-            SnapshotAction::Delete => Tone::Gone,
+        let (tone, word) = match decision.action {
+            SnapshotAction::Keep => (Tone::Quiet, "keep"),
+            SnapshotAction::Mark => (Tone::Change, "tag"),
+            SnapshotAction::Delete => (Tone::Gone, "delete"),
         };
         let why: Vec<_> = decision.reasons.iter().map(ToString::to_string).collect();
-        let word = style.tone(tone, decision.action.into());
+        let word = style.tone(tone, word);
         let why = printable(&why.join("; "));
         style.paragraph(&mut text, 4, &format!("{} {word}: {why}", decision.snapshot_id));
     }

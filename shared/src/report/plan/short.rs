@@ -49,7 +49,8 @@ fn of(reason: &Reason, decision: &Decision, policy: Option<&Policy>) -> String {
             let mut rules = policy.iter().flat_map(|policy| &policy.rules);
             let rule = rules.find(|rule| Some(&rule.name) == decision.rule.as_ref());
             match rule.map(|rule| (rule.keep.last, &rule.keep.within)) {
-                Some((last @ 1.., _)) => format!("not in last {last}"),
+                Some((1, _)) => "not the newest".to_owned(),
+                Some((last @ 2.., _)) => format!("not in last {last}"),
                 Some((0, Some(within))) => format!("older than {within}"),
                 _ => format!("{} of {of}", ordinal(*rank)),
             }

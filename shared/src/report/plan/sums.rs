@@ -210,7 +210,11 @@ pub(super) fn uncovered(plan: &Plan) -> Option<String> {
     }
     let all = summary.images_gib.max(1);
     let part = summary.uncovered_gib.saturating_mul(100).saturating_add(all / 2) / all;
-    let part = if part == 0 { "less than 1".to_owned() } else { part.to_string() };
+    let part = match part {
+        0 => "less than 1".to_owned(),
+        100 if summary.uncovered_gib < all => "over 99".to_owned(),
+        part => part.to_string(),
+    };
     let usd = Price::in_region(&plan.region).of(summary.uncovered_gib);
     let gib = thousands(summary.uncovered_gib);
     Some(format!(
