@@ -76,15 +76,20 @@ pub(crate) fn excerpt_middle(text: &str, max: usize) -> String {
 /// The time from `from` to `to` in whole days, or in whole hours if it is less than two days: `36
 /// hours`, `12 days`.
 pub fn hours_or_days(from: Timestamp, to: Timestamp) -> String {
-    match to.duration_since(from).as_hours() {
+    match hours(from, to) {
         hours if hours < 48 => counted(hours, "hour"),
         hours => counted(hours / 24, "day"),
     }
 }
 
+/// Whole hours; 0 if `from` is in the future, for a resource created after the time of the plan.
+fn hours(from: Timestamp, to: Timestamp) -> i64 {
+    to.duration_since(from).as_hours().max(0)
+}
+
 /// The same as [`hours_or_days`], abbreviated for tables: `36h`, `12d`.
 pub fn short_age(from: Timestamp, to: Timestamp) -> String {
-    match to.duration_since(from).as_hours() {
+    match hours(from, to) {
         hours if hours < 48 => format!("{hours}h"),
         hours => format!("{}d", hours / 24),
     }
@@ -139,6 +144,20 @@ fn is_invisible(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_in_the_future_has_no_negative_age() {
+        let (now, later): (Timestamp, Timestamp) =
+            ("2026-11-22T12:00:00Z".parse().unwrap(), "2026-11-24T12:00:00Z".parse().unwrap());
+        assert_eq!(
+            (hours_or_days(now, later), short_age(now, later)),
+            ("2 days".into(), "2d".into())
+        );
+        assert_eq!(
+            (hours_or_days(later, now), short_age(later, now)),
+            ("0 hours".into(), "0h".into())
+        );
+    }
 
     #[test]
     fn numbers_have_thousands_separators() {

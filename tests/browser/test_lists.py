@@ -19,7 +19,7 @@ def month_rows(one: Opened) -> list[tuple[str, str, str, str, str]]:
     for _ in one.pages("#steps"):
         cells = (one.column(place, "#steps") for place in range(1, 6))
         found += list(zip(*cells, strict=True))
-    assert steps.locator(".count").inner_text().startswith(f"{len(found):,} ")
+    assert steps.locator(".count").inner_text().startswith(f"{len(found):,} step")
     return found
 
 

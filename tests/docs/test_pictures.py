@@ -1,4 +1,7 @@
-"""The pictures and the README's plan are what the program prints: `make pictures` writes them."""
+"""The recordings and the README's plan are what the program prints; `make pictures` writes them.
+
+Screenshots depend on the browser and its fonts, so only their presence and size are checked.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +42,10 @@ def test_pictures_are_small_and_shown() -> None:
     assert sum(sizes) < 400_000
     readme = pictures.README.read_text()
     book = "".join(page.read_text() for page in (ROOT / "docs").rglob("*.md"))
-    for name in FILES:
-        assert f"docs/pictures/{name}" in readme or f"pictures/{name}" in book, name
-    assert "docs/pictures/report-light.png" in readme
+    for name in ("report-light.png", "report-dark.png"):
+        assert f"docs/pictures/{name}" in readme, name
+    for name in ("plan.svg", "explain.svg", "report-light.png"):
+        assert f"(pictures/{name})" in book, name
 
 
 def test_pictures_load_nothing() -> None:

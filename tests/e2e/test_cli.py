@@ -338,7 +338,7 @@ class TestBadWeather:
         assert done.returncode == 0
         assert "is earlier than the inventory" in done.stderr
         done = image_steward(account, *plan, "2099-01-01T00:00:00Z")
-        assert "is before the inventory" not in done.stderr
+        assert "is earlier than the inventory" not in done.stderr
 
     def test_nobody_answers(self, rules: str) -> None:
         with socket.socket() as unused:

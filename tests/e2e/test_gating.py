@@ -64,6 +64,15 @@ class TestShow:
     def test_why_and_formats_are_those_of_plan(self, saved: str) -> None:
         why = ("show", saved, "--reason", "in_use")
         text = image_steward(NOWHERE, *why).stdout
+        # The former names still work.
+        assert image_steward(NOWHERE, "show", saved, "--why", "in_use").stdout == text
+        family = ("show", saved, "--family", "web")
+        former = ("show", saved, "--group", "web")
+        assert image_steward(NOWHERE, *former).stdout.startswith("web")
+        assert (
+            image_steward(NOWHERE, *former).stdout
+            == image_steward(NOWHERE, *family).stdout
+        )
         assert ami(8) in text
         assert ami(5) not in text
         lines = image_steward(NOWHERE, *why, "--format", "jsonl").stdout.splitlines()
@@ -237,7 +246,7 @@ class TestMarkdown:
             "| Family | Images | In use | Removed |",
             "| `web` | 8 | 1 | 5 | 1 |",
             "<details><summary>5 images to be removed, next first</summary>",
-            f"| `{DUE[0]}` | `web-5` | deregister | now | now | expired: ",
+            f"| `{DUE[0]}` | `web-5` | deregister | now | now | expired: 4th ",
             "<details><summary>1 image to be rescued</summary>",
             "Kept, by reason",
             "In use, by kind of reference: 1 `instance`.",

@@ -172,7 +172,7 @@ def test_ids_to_be_deregistered_with_their_reasons(rules: str, saved: str) -> No
         else:
             assert one["deregister_at"] > plan["planned_at"]
             assert [reason["reason"] for reason in one["reasons"]] == ["expired"]
-            assert re.search(r"not in last \d$|^older than 3d$", one["why"])
+            assert re.search(r"\d(st|nd|rd|th), last = \d$|^older than 3d$", one["why"])
 
 
 def test_sharing_is_shown(rules: str, saved: str) -> None:

@@ -200,7 +200,7 @@ class TestSimulate:
         assert max(map(len, one.lines)) <= columns
         [head] = [line for line in one.lines if line.startswith("DATE")]
         assert head.endswith("USD")
-        assert ("SNAPSHOTS" in head) == (columns > 80)
+        assert ("SNAPSHOTS" in head) == (columns >= 80)
         two = on_terminal(account, *simulate, "-q", "--against", rules, columns=columns)
         [head] = [line for line in two.lines if line.startswith("DATE")]
         assert len(head) <= columns

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,42 @@ def test_each_target_of_the_contributing_page_exists() -> None:
     )
     assert len(named) >= 6
     assert named <= known, named - known
+
+
+INCLUDED = re.compile(r'include_(?:str|bytes)!\("([^"]+)"\)')
+
+
+def crates() -> dict[str, Path]:
+    """The directories of the crates that can be published."""
+    found = {}
+    for manifest in (*ROOT.glob("*/Cargo.toml"), *ROOT.glob("*/*/Cargo.toml")):
+        package = tomllib.loads(manifest.read_text()).get("package", {})
+        if package.get("publish") is not False:
+            found[package["name"]] = manifest.parent
+    return found
+
+
+def test_each_crate_that_can_be_published_is_packaged() -> None:
+    found = crates()
+    listed = re.search(
+        r"^PUBLISHED := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE
+    )
+    assert listed
+    assert set(listed[1].split()) == found.keys()
+    for path in found.values():
+        manifest = tomllib.loads((path / "Cargo.toml").read_text())["package"]
+        assert manifest["description"] and manifest["categories"]
+        for key in ("readme", "keywords", "rust-version", "license"):
+            assert manifest[key] == {"workspace": True}, (path, key)
+
+
+def test_packages_contain_the_files_that_they_include() -> None:
+    """`make package` does not build the packages, so a file outside of one would go unnoticed."""
+    seen = 0
+    for path in crates().values():
+        for source in path.glob("src/**/*.rs"):
+            for name in INCLUDED.findall(source.read_text()):
+                file = (source.parent / name).resolve()
+                assert file.is_file() and file.is_relative_to(path), (source, name)
+                seen += 1
+    assert seen >= 10

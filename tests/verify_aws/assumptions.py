@@ -77,7 +77,7 @@ ASSUMPTIONS = {
     "protection-word": "protection without a cooldown is `enabled-without-cooldown`",
     "protected-deregister": "DeregisterImage fails for a protected image",
     "protection-off": "without a cooldown, the protection ends at once",
-    "rule-status": "a retention rule becomes `available`",
+    "rule-status": "a retention rule is first `pending` and then `available`",
     "rule-list-untold": "ListRules returns neither tags nor status",
     "rule-by-tag": "a rule for a tag does not cover an image with another value of the tag",
     "associated-skipped": "DeleteSnapshotResults reports `skipped` for a snapshot in use",

@@ -28,6 +28,13 @@ def test_term(term: words.Term) -> None:
         ("tool.py", '"""A machine."""\nmachine = 1  # a machine\n', [1, 2]),
         ("page.js", "const machine = `a machine`;\n", [1]),
         ("stack.yaml", "# A machine\nDescription: a machine\n", [1, 2]),
+        ("lib.rs", "    /// An image that is on\n    /// its way out.\n", [1]),
+        ("lib.rs", 'let x = "{a} < 3: the machine is > b";\n', [1]),
+        (
+            "stack.yaml",
+            "Description: >-\n  The machine\nOther: |\n  a machine\n",
+            [2, 4],
+        ),
         ("Makefile", "machine: ## Start a machine\n", [1]),
     ],
 )

@@ -14,19 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pygments.lexers import get_lexer_for_filename
-from pygments.token import Comment, Literal, String, Text
+from pygments.token import Comment, Literal, Name, String, Text
 
 ROOT = Path(__file__).parents[2]
 # Text for readers. What is quoted or recorded in tests is not ours to word.
 PROSE = re.compile(r".*\.md")
 PROGRAM = re.compile(
-    r"(shared/src|adapters|cli|functions|infra|demo|examples|Makefile).*"
+    r"(shared/src|adapters|cli|functions|infra|demo|examples|Makefile|\.github).*"
 )
-LEXED = {".rs", ".py", ".js", ".css", ".html", ".toml", ".yaml"}
+LEXED = {".rs", ".py", ".js", ".css", ".html", ".toml", ".yaml", ".yml"}
+# Name.Constant is a block scalar of YAML.
 READ = (Comment, String, Literal.Scalar)
 # Fenced blocks and code spans: names and output of the program, whose texts are read where they are.
 CODE = re.compile(
-    r"^ *```.*?^ *```|``.+?``|`[^`\n]+`|\]\([^)\s]*\)|<[^>\n]+>",
+    r"^ *```.*?^ *```|``.+?``|`[^`\n]+`|\]\([^)\s]*\)|</?[a-z][^>\n]*>",
     re.MULTILINE | re.DOTALL,
 )
 
@@ -82,11 +83,12 @@ def texts(path: str, text: str) -> Iterator[tuple[int, str]]:
     if path.endswith(".rs"):
         # Unit tests are at the end of a file.
         text = text.split("\n#[cfg(test)]\nmod tests {", 1)[0]
-    html = path.endswith(".html")
+    html, yaml = path.endswith(".html"), path.endswith((".yaml", ".yml"))
     kept: list[str] = []
     for kind, value in get_lexer_for_filename(path).get_tokens(text):
         read = any(kind in one for one in READ) or (html and kind in Text)
-        kept.append(value if read else re.sub(r"[^\n]", "\0", value))
+        read = read or (yaml and kind in Name.Constant)
+        kept.append(value if read else re.sub(r"\S", "\0", value))
     joined = "".join(kept)
     # In JavaScript, backquotes hold text.
     yield 1, joined if path.endswith(".js") else CODE.sub(blanked, joined)

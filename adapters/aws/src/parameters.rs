@@ -85,7 +85,11 @@ mod tests {
         {
             let error = read(kind, value).unwrap_err();
             assert!(matches!(error, TextError::Failed(_)), "{error:?}");
-            assert!(CloudError::from(error).message.contains(&format!("lacks the {what} of")));
+            assert!(
+                CloudError::from(error)
+                    .message
+                    .ends_with(&format!("lacks the {what} of parameter /golden"))
+            );
         }
     }
 

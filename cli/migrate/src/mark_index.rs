@@ -1,4 +1,4 @@
-//! Custodian policies that work together: one tags an image, another deregisters tagged images.
+//! Custodian policies that belong together: one tags an image, another deregisters tagged images.
 
 use std::path::Path;
 

@@ -25,10 +25,11 @@ pub use shared::{AwsArgs, Format, InputArgs, OutputArgs, PolicyArgs, PrefixArgs}
 
 /// Clean up machine images and their snapshots by policy
 ///
-/// The rules of a policy define which images they keep. All other images that a rule matches are
-/// expired, and image-steward retires them: it deprecates, disables and deregisters them step by
-/// step, and then deletes their snapshots. It never removes an image that is in use. Only `apply`,
-/// `restore`, `keep` and `unkeep` change the account; all other commands only read.
+/// The rules of a policy define which images they keep. Other images that a rule matches are
+/// expired, unless they are protected, for example because they are in use. image-steward retires
+/// expired images: it deprecates, disables and deregisters them step by step, and then deletes their
+/// snapshots. Only `apply`, `restore`, `keep` and `unkeep` change the account; all other commands only
+/// read.
 #[derive(Debug, Parser)]
 #[command(name = "image-steward", version = VERSION, after_help = more_help())]
 pub struct Arguments {

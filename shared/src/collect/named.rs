@@ -87,7 +87,7 @@ impl fmt::Display for NameError {
 impl Candidate {
     fn live(image: &Image, now: Timestamp) -> Self {
         let age = image.created_at.map_or("age unknown".to_owned(), |created_at| {
-            format!("{} old", hours_or_days(created_at.min(now), now))
+            format!("{} old", hours_or_days(created_at, now))
         });
         Self { image_id: image.image_id.clone(), name: image.name.clone(), age }
     }

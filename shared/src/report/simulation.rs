@@ -17,7 +17,7 @@ pub fn simulation_text(simulation: &Simulation, style: OutputStyle) -> String {
         "NEW",
         "EXPIRED",
         "DISABLED",
-        "REMOVED",
+        "DEREG.",
         "SNAPSHOTS",
         "GIB",
         "USD",
@@ -64,8 +64,7 @@ pub fn compared_text(
     style: OutputStyle,
 ) -> String {
     let header = [
-        "DATE", "NEW", "IMAGES", "AGAINST", "REMOVED", "AGAINST", "GIB", "AGAINST", "USD",
-        "AGAINST",
+        "DATE", "NEW", "IMAGES", "AGAINST", "DEREG.", "AGAINST", "GIB", "AGAINST", "USD", "AGAINST",
     ];
     let price = Price::in_region(&new.region);
     let rows = new.points.iter().zip(&old.points).map(|(new, old)| {
@@ -101,10 +100,10 @@ pub fn compared_text(
 }
 
 const LEGEND: &str = "IMAGES, IN USE, SNAPSHOTS and GIB are values before the run of that day; the other columns \
-                      count changes since the previous row. REMOVED: deregistered images. SNAPSHOTS: including those \
+                      count changes since the previous row. DEREG.: deregistered images. SNAPSHOTS: including those \
                       of removed images. GIB and USD (a month): upper bounds, because snapshots share blocks.";
 const COMPARED_LEGEND: &str = "AGAINST: under the other policy. IMAGES and GIB are values before the run of that \
-                               day; NEW and REMOVED (deregistered images) count changes since the previous row. GIB \
+                               day; NEW and DEREG. (deregistered images) count changes since the previous row. GIB \
                                and USD (a month) are upper bounds for the snapshots, because snapshots share blocks.";
 
 /// Appends the meaning of the columns and the assumptions of the simulation.

@@ -64,7 +64,7 @@ pub fn gone_text(
         }
         None => page.section(
             "Location",
-            &["not found in the account or, as far as it could be read, in the Recycle Bin; snapshots of the image exist"
+            &["not found in the account or, as far as it could be read, in the Recycle Bin; the snapshots below are attributed to it"
                 .to_owned()],
         ),
     }

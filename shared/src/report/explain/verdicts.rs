@@ -190,7 +190,10 @@ impl Asked<'_> {
             }
             (None, Some(mine), Some((_, family))) => match newest_of(mine, found, family) {
                 Some(other) => format!("{} is the newest image of {mine}", other.image_id),
-                None => format!("{mine} is before the latest {count} periods that have an image"),
+                None => {
+                    let periods = counted(usize::try_from(count).unwrap_or(usize::MAX), "period");
+                    format!("{mine} is before the latest {periods} with an image")
+                }
             },
             (None, _, _) => NO_PLACE.to_owned(),
         };

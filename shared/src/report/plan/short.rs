@@ -49,8 +49,8 @@ fn of(reason: &Reason, decision: &Decision, policy: Option<&Policy>) -> String {
             let mut rules = policy.iter().flat_map(|policy| &policy.rules);
             let rule = rules.find(|rule| Some(&rule.name) == decision.rule.as_ref());
             match rule.map(|rule| (rule.keep.last, &rule.keep.within)) {
-                Some((1, _)) => "not the newest".to_owned(),
-                Some((last @ 2.., _)) => format!("not in last {last}"),
+                // With the rank, and with the key as the policy spells it.
+                Some((last @ 1.., _)) => format!("{}, last = {last}", ordinal(*rank)),
                 Some((0, Some(within))) => format!("older than {within}"),
                 _ => format!("{} of {of}", ordinal(*rank)),
             }
@@ -115,7 +115,8 @@ fn spaced(word: &str) -> String {
         "managed_elsewhere" => "managed by another service".to_owned(),
         "named_by" => "referenced".to_owned(),
         "no_rule" => "not covered".to_owned(),
-        "not_attributed" | "origin_unverified" => "possibly not created for an image".to_owned(),
+        "not_attributed" => "not attributed to an image".to_owned(),
+        "origin_unverified" => "possibly not created for an image".to_owned(),
         "not_before" => "not due yet".to_owned(),
         "not_marked" => "tag removed".to_owned(),
         "not_ours" => "owned by another account".to_owned(),

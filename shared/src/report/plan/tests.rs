@@ -79,8 +79,8 @@ fn what_all_rows_have_in_common_is_in_the_heading() {
     let text = shown(&inventory, POLICY, Rows::Changes);
     let expected = "\
 golden · f000: 4 images, 2 kept, 2 to deprecate, then disable from 2026-11-29
-  ~ ami-00000000000000003 f000-3 15d 8 GiB not in last 2
-  ~ ami-00000000000000004 f000-4 22d 8 GiB not in last 2
+  ~ ami-00000000000000003 f000-3 15d 8 GiB 3rd, last = 2
+  ~ ami-00000000000000004 f000-4 22d 8 GiB 4th, last = 2
 ";
     assert!(text.contains(expected), "{text}");
     let end = "2 to deprecate; 2 of 4 kept. Nothing is deleted before 2026-12-06; the plan\neventually saves at most USD 0.86 a month.";
