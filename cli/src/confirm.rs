@@ -24,9 +24,9 @@ pub fn can_ask() -> bool {
 pub fn confirm(context: &Context) -> Result<bool, CommandError> {
     // The progress line and the prompt would block each other.
     context.progress.hide();
-    eprint!("Type {YES} to apply: ");
     let asked = context.elapsed();
     let typed = context.interrupt.asking(|| {
+        eprint!("Type {YES} to apply: ");
         let mut line = String::new();
         stdin().read_line(&mut line).map(|_| line)
     })?;

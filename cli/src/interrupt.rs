@@ -50,7 +50,8 @@ impl Interrupt {
         let _ = self.0.compare_exchange(READING, CHANGING, Ordering::SeqCst, Ordering::SeqCst);
     }
 
-    /// Waits for input. Until it arrives, Ctrl-C ends the process immediately.
+    /// Waits for input. Until it arrives, Ctrl-C ends the process immediately; so `ask` prints the
+    /// prompt too, not its caller.
     pub fn asking<T>(&self, ask: impl FnOnce() -> T) -> T {
         let order = Ordering::SeqCst;
         let states = [(CHANGING, ASKING), (READING, ASKING_FIRST)];

@@ -64,7 +64,7 @@ pub const EXIT_CODES: [(&str, &str); 7] = [
     ("1", "failed"),
     ("2", "usage or policy error"),
     ("3", "partly done, or interrupted during changes"),
-    ("4", "refused: no image, or no snapshot, is removed; the output shows the reason"),
+    ("4", "refused to remove images or snapshots; the output shows the reason"),
     ("5", "limit exceeded: the plan removes more than --max-removals allows"),
     ("130", "interrupted before any change"),
 ];

@@ -179,8 +179,8 @@ async fn ask_and_share(
     for one in &open {
         eprintln!("  {}: {}", one.image_id, printable(&join_permissions(&one.not_shared, ", ")));
     }
-    eprint!("Share them again? [y/N] ");
     let typed = context.interrupt.asking(|| {
+        eprint!("Share them again? [y/N] ");
         let mut line = String::new();
         stdin().read_line(&mut line).map(|_| line)
     })?;

@@ -92,7 +92,7 @@ fn a_rule_that_ends_says_when() {
     );
     let old = verdicts(&told("ami-6", NOW));
     let monthly = old.iter().find(|one| one.0.starts_with("monthly")).unwrap();
-    assert_eq!(monthly.2, "2026-09 is before the latest 2 periods that have an image");
+    assert_eq!(monthly.2, "2026-09 is before the latest 2 periods with an image");
 }
 
 #[test]
