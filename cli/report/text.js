@@ -78,7 +78,7 @@ function gibText(gib) {
   return `${number(Math.round(gib))} GiB`;
 }
 
-/** `12%`; `less than 1%` and `over 99%` instead of `0%` and `100%` for other fractions than 0 and 1. */
+/** `12%`; `less than 1%` and `over 99%` instead of `0%` and `100%` for fractions other than 0 and 1. */
 function percent(fraction) {
   if (fraction > 0 && fraction < 0.005) return "less than 1%";
   if (fraction < 1 && fraction >= 0.995) return "over 99%";

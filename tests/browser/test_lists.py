@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import UTC, datetime
 
@@ -19,7 +20,8 @@ def month_rows(one: Opened) -> list[tuple[str, str, str, str, str]]:
     for _ in one.pages("#steps"):
         cells = (one.column(place, "#steps") for place in range(1, 6))
         found += list(zip(*cells, strict=True))
-    assert steps.locator(".count").inner_text().startswith(f"{len(found):,} step")
+    text = steps.locator(".count").inner_text()
+    assert re.match(rf"{len(found):,} (of [\d,]+ )?steps?\b", text), text
     return found
 
 

@@ -326,7 +326,7 @@ def test_families_are_named_and_their_keys_are_not_hidden(show: Open) -> None:
 @pytest.mark.parametrize(
     ("images", "gib", "difference"),
     [
-        (46, 1360, "46 images and USD 73 a month less"),
+        (46, 1360, "46 images and USD 74 a month less"),
         (-1, -1000, "1 image and USD 54 a month more"),
         (46, -1000, "46 images less, USD 54 a month more"),
         (46, 0, "46 images less, the same storage"),

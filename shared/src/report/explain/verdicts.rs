@@ -191,7 +191,10 @@ impl Asked<'_> {
             (None, Some(mine), Some((_, family))) => match newest_of(mine, found, family) {
                 Some(other) => format!("{} is the newest image of {mine}", other.image_id),
                 None => {
-                    let periods = counted(usize::try_from(count).unwrap_or(usize::MAX), "period");
+                    let periods = match count {
+                        1 => "period".to_owned(),
+                        _ => format!("{count} periods"),
+                    };
                     format!("{mine} is before the latest {periods} with an image")
                 }
             },

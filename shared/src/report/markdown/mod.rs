@@ -106,7 +106,7 @@ fn headline(plan: &Plan) -> String {
     let expired = plan.decisions.iter().filter(|one| !one.action.stays()).count();
     let expired_gib = plan.summary.expired_gib;
     if expired == 0 {
-        return format!("image-steward: none of {} is expired", counted(images, "image"));
+        return format!("image-steward: no expired image, {} in total", counted(images, "image"));
     }
     let cost = Price::in_region(&plan.region).of(expired_gib);
     format!(

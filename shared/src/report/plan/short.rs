@@ -110,6 +110,8 @@ fn spaced(word: &str) -> String {
     match word {
         "entry_unknown" => "time of entering the Recycle Bin unknown".to_owned(),
         "group_unknown" => "in no family".to_owned(),
+        "keep_all" => "kept by keep = \"all\"".to_owned(),
+        "state" => "in a state that is never changed".to_owned(),
         "image_in_recycle_bin" => "image in the Recycle Bin".to_owned(),
         "image_kept_longer" => "image retained for longer".to_owned(),
         "managed_elsewhere" => "managed by another service".to_owned(),
