@@ -111,7 +111,7 @@ def test_each_crate_that_can_be_published_is_packaged() -> None:
 
 
 def test_packages_contain_the_files_that_they_include() -> None:
-    """`make package` does not build the packages, so a file outside of one would go unnoticed."""
+    """`make package` does not build the packages, so it does not detect missing files."""
     seen = 0
     for path in crates().values():
         for source in path.glob("src/**/*.rs"):

@@ -1,6 +1,6 @@
 """Find terms that the project does not use: `python tests/words/words.py [FILE ...]`; see terms.toml.
 
-Without arguments, all pages and the comments and strings of all programs are read, tests excepted.
+Without arguments, it reads all pages, and the comments and strings of all programs except tests.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from pygments.lexers import get_lexer_for_filename
 from pygments.token import Comment, Literal, Name, String, Text
 
 ROOT = Path(__file__).parents[2]
-# Text for readers. What is quoted or recorded in tests is not ours to word.
 PROSE = re.compile(r".*\.md")
 PROGRAM = re.compile(
     r"(shared/src|adapters|cli|functions|infra|demo|examples|Makefile|\.github).*"
@@ -25,7 +24,8 @@ PROGRAM = re.compile(
 LEXED = {".rs", ".py", ".js", ".css", ".html", ".toml", ".yaml", ".yml"}
 # Name.Constant is a block scalar of YAML.
 READ = (Comment, String, Literal.Scalar)
-# Fenced blocks and code spans: names and output of the program, whose texts are read where they are.
+# Fenced blocks and code spans contain names and output of the program. The sources of the program are
+# read too.
 CODE = re.compile(
     r"^ *```.*?^ *```|``.+?``|`[^`\n]+`|\]\([^)\s]*\)|</?[a-z][^>\n]*>",
     re.MULTILINE | re.DOTALL,
@@ -55,7 +55,7 @@ def terms() -> list[Term]:
     listed = tomllib.loads((ROOT / "tests/words/terms.toml").read_text())["term"]
 
     def pattern(text: str) -> re.Pattern[str]:
-        # Words may be on two lines, which a comment or a string begins with its own signs.
+        # A phrase can continue on the next line, after the characters that begin a comment line.
         spaced = text.replace(" ", r"[\s/!#*\\]+")
         return re.compile(rf"(?<![\w-])(?:{spaced})(?![\w-])", re.IGNORECASE)
 
@@ -75,11 +75,10 @@ def blanked(match: re.Match[str]) -> str:
     return re.sub(r"[^\n]", " ", match[0])
 
 
-def texts(path: str, text: str) -> Iterator[tuple[int, str]]:
-    """The parts of a file that somebody reads, with the number of the line each begins at."""
+def prose(path: str, text: str) -> str:
+    """The text of a file for readers, at its place; everything else is blank."""
     if path.endswith(".md"):
-        yield 1, CODE.sub(blanked, text)
-        return
+        return CODE.sub(blanked, text)
     if path.endswith(".rs"):
         # Unit tests are at the end of a file.
         text = text.split("\n#[cfg(test)]\nmod tests {", 1)[0]
@@ -91,10 +90,11 @@ def texts(path: str, text: str) -> Iterator[tuple[int, str]]:
         kept.append(value if read else re.sub(r"\S", "\0", value))
     joined = "".join(kept)
     # In JavaScript, backquotes hold text.
-    yield 1, joined if path.endswith(".js") else CODE.sub(blanked, joined)
+    return joined if path.endswith(".js") else CODE.sub(blanked, joined)
 
 
 def files() -> list[str]:
+    """The files of the repository that are checked."""
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.splitlines()
@@ -115,20 +115,16 @@ def check(paths: Iterable[str]) -> list[str]:
     known = terms()
     found = []
     for path in paths:
-        for first, text in texts(path, (ROOT / path).read_text()):
-            for term in known:
-                for match in term.found(text):
-                    line = first + text.count("\n", 0, match.start())
-                    said = " ".join(match[0].split())
-                    found.append((path, line, f"`{said}`: write {term.write}"))
+        text = prose(path, (ROOT / path).read_text())
+        for term in known:
+            for match in term.found(text):
+                line = 1 + text.count("\n", 0, match.start())
+                words = " ".join(match[0].split())
+                found.append((path, line, f"`{words}`: write {term.write}"))
     return [f"{path}:{line}: {message}" for path, line, message in sorted(found)]
 
 
 if __name__ == "__main__":
     found = check(sys.argv[1:] or files())
-    print(
-        "\n".join(found)
-        if found
-        else "No term of tests/words/terms.toml is in the texts."
-    )
+    print("\n".join(found) or "The texts contain no term of tests/words/terms.toml.")
     sys.exit(bool(found))
