@@ -36,6 +36,7 @@ pub async fn connect(place: AwsArgs, context: &Context) -> Result<Live, CloudErr
         ..Connect::default()
     };
     let aws = steward_aws::connect(options).await?;
-    let target = AccountRegion { account: aws.account().clone(), region: aws.region().clone() };
+    let target =
+        AccountRegion { account: aws.account().clone(), region: Some(aws.region().clone()) };
     Ok(Live { aws, target })
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use steward::model::{Image, Inventory};
+use steward::model::{Image, Inventory, place_of};
 use steward::plan::reason::Reason;
 use steward::plan::snapshots::{SnapshotDecision, SnapshotPlan};
 use steward::plan::{Decision, Plan};
@@ -135,10 +135,9 @@ pub fn print_plan(
         (PlanFormat::Table, None) => {
             let mut text = String::new();
             if let Some(SavedAs { words, planned_at, .. }) = saved {
-                let (account, region, at) = (&plan.account, &plan.region, minute(planned_at));
-                let line = format!(
-                    "Saved plan: account {account}, Region {region}, planned {at} {words}."
-                );
+                let place = place_of(&plan.account, plan.region.as_ref());
+                let at = minute(planned_at);
+                let line = format!("Saved plan: {place}, planned {at} {words}.");
                 text = format!("{}\n", style.wrapped(&printable(&line)));
             }
             let listing = Listing { rows, sort, by };

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::apply::Change;
 use crate::model::{
-    AccountId, AccountRegion, DocumentKind, FormatError, FormatNumber, ImageId, Region, ResourceId,
-    SnapshotId, unknown_field,
+    AccountRegion, DocumentKind, FormatError, FormatNumber, ImageId, ResourceId, SnapshotId,
+    unknown_field,
 };
 use crate::plan::snapshots::{SnapshotAction, SnapshotDecision, SnapshotPlan};
 use crate::plan::{Action, Decision, Plan, Refusal, Removal};
@@ -74,18 +74,14 @@ pub enum SavedPlanError {
     },
     /// The plan is for another account or Region.
     #[error(
-        "the plan is for account {account}, Region {region}, but the credentials are for account {reached_account}, \
-         Region {reached_region}; select others with --profile and --region"
+        "the plan is for {planned}, but the credentials are for {reached}; select others with {}",
+        if planned.region.is_some() { "--profile and --region" } else { "--subscription" }
     )]
     Elsewhere {
-        /// The account of the plan.
-        account: AccountId,
-        /// The Region of the plan.
-        region: Region,
-        /// The account of the credentials.
-        reached_account: AccountId,
-        /// The Region of the credentials.
-        reached_region: Region,
+        /// The account and Region of the plan.
+        planned: AccountRegion,
+        /// The account and Region of the credentials.
+        reached: AccountRegion,
     },
     /// The plan is too old.
     #[error("the plan was created at {planned_at}, and a plan expires after one day; plan again")]
@@ -200,10 +196,8 @@ impl SavedPlan {
         let Plan { account, region, planned_at, .. } = &self.plan;
         if *account != target.account || *region != target.region {
             return Err(SavedPlanError::Elsewhere {
-                account: account.clone(),
-                region: region.clone(),
-                reached_account: target.account.clone(),
-                reached_region: target.region.clone(),
+                planned: AccountRegion { account: account.clone(), region: region.clone() },
+                reached: target.clone(),
             });
         }
         match self.validity(now) {

@@ -11,6 +11,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
+use steward::model::{AccountId, Region};
 use steward::plan::snapshots::{SnapshotDecision, SnapshotPlan};
 use steward::plan::undo::Undo;
 use steward::plan::{Action, Decision, Next, Plan, Removal};
@@ -18,7 +19,7 @@ use steward::plan::{Action, Decision, Next, Plan, Removal};
 /// The plan of the images.
 pub fn images(plan: &Plan) -> String {
     let Plan { account, region, planned_at, refusal, notes, decisions, summary } = plan;
-    let mut lines = vec![format!("images of {account} in {region} at {}", show(planned_at))];
+    let mut lines = vec![format!("images of {} at {}", place(account, region), show(planned_at))];
     lines.extend(refusal.iter().map(|refusal| format!("refused: {}", tagged(refusal))));
     lines.extend(notes.iter().map(|note| format!("note: {note}")));
     lines.extend(decisions.iter().map(image));
@@ -30,7 +31,8 @@ pub fn images(plan: &Plan) -> String {
 /// The plan of the snapshots.
 pub fn snapshots(plan: &SnapshotPlan) -> String {
     let SnapshotPlan { account, region, planned_at, refusal, decisions, others } = plan;
-    let mut lines = vec![format!("snapshots of {account} in {region} at {}", show(planned_at))];
+    let mut lines =
+        vec![format!("snapshots of {} at {}", place(account, region), show(planned_at))];
     lines.extend(refusal.iter().map(|refusal| format!("refused: {}", tagged(refusal))));
     lines.extend(decisions.iter().map(snapshot));
     lines.push(format!("others: {others}"));
@@ -171,4 +173,11 @@ fn word(text: &str) -> String {
     let is_time = text.parse::<Timestamp>().is_ok();
     let short = text.strip_suffix("T00:00:00Z").or_else(|| text.strip_suffix(":00Z"));
     short.filter(|_| is_time).map_or_else(|| text.to_owned(), |short| format!("{short}Z"))
+}
+
+fn place(account: &AccountId, region: &Option<Region>) -> String {
+    match region {
+        Some(region) => format!("{account} in {region}"),
+        None => account.to_string(),
+    }
 }

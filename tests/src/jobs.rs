@@ -21,7 +21,8 @@ pub fn with_job<T>(
     now: Timestamp,
     work: impl AsyncFnOnce(&Job<'_>) -> T,
 ) -> T {
-    let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
+    let target =
+        AccountRegion { account: fake.account().clone(), region: Some(fake.region().clone()) };
     let context = RunContext { clock: fake, ..RunContext::UNLIMITED };
     run(work(&Job {
         cloud: fake,

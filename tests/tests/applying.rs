@@ -142,7 +142,7 @@ fn what_was_wanted_since_the_plan_is_left_alone() {
     let protected = after_the_plan(|fleet| {
         fleet.images[1].protected = "enabled-with-cooldown".to_owned();
     });
-    assert_eq!(reasons(protected), [Reason::Protected]);
+    assert_eq!(reasons(protected), [Reason::Protected { by: None }]);
 }
 
 /// Two images that are removed share `snap-9`. With `"0d"` the provider would delete it with the
@@ -325,7 +325,7 @@ fn what_there_was_no_time_to_look_at_is_neither_marked_nor_removed() {
         );
         let policy = Policy::parse(&text, "test").unwrap();
         let target =
-            AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
+            AccountRegion { account: fake.account().clone(), region: Some(fake.region().clone()) };
         // Enough time to remove images, but not to read their launch permissions.
         let deadline = || Duration::from_secs(20);
         let job = Job {

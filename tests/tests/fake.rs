@@ -37,6 +37,7 @@ const SCOPE: ReferenceScope = ReferenceScope {
     versions: TemplateVersions::DefaultAndLatest,
     compute_environments: ComputeEnvironments::Read,
     ignore_templates: Vec::new(),
+    accounts: Vec::new(),
 };
 
 #[tokio::test]
@@ -191,21 +192,21 @@ async fn a_call_takes_effect_whose_answer_nobody_hears() {
     fake.plug_in();
     fake.unplug_in_call(1);
     no_answer(fake.list_images().await);
-    no_answer(fake.disable(&id("ami-2"), FRESH).await);
+    no_answer(fake.disable(&id("ami-2"), Timestamp::UNIX_EPOCH, FRESH).await);
     assert_eq!(fake.world().images[0].state, "available");
     // A denied call gets no response either, and changes nothing.
     for refused in ["ami-1", "ami-9"] {
         fake.plug_in();
         fake.unplug_in_call(1);
-        no_answer(fake.disable(&id(refused), FRESH).await);
+        no_answer(fake.disable(&id(refused), Timestamp::UNIX_EPOCH, FRESH).await);
         fake.plug_in();
         fake.fail("ec2:DisableImage", 1, "InternalError");
         fake.unplug_in_call(1);
-        no_answer(fake.disable(&id("ami-2"), FRESH).await);
+        no_answer(fake.disable(&id("ami-2"), Timestamp::UNIX_EPOCH, FRESH).await);
     }
     assert_eq!(fake.world().images[0].state, "available");
     fake.plug_in();
-    fake.disable(&id("ami-2"), FRESH).await.unwrap();
+    fake.disable(&id("ami-2"), Timestamp::UNIX_EPOCH, FRESH).await.unwrap();
 }
 
 #[tokio::test]
@@ -271,7 +272,7 @@ async fn each_step_is_a_change_and_each_look_is_none() {
     fake.deprecate(&one, time).await.unwrap();
     fake.cancel_deprecation(&one).await.unwrap();
     fake.share(&one, std::slice::from_ref(&with)).await.unwrap();
-    fake.disable(&one, FRESH).await.unwrap();
+    fake.disable(&one, Timestamp::UNIX_EPOCH, FRESH).await.unwrap();
     fake.enable(&one).await.unwrap();
     fake.recover_image(&one).await.unwrap_err();
     fake.recover_snapshot(&snapshot).await.unwrap_err();

@@ -104,7 +104,8 @@ async fn begin(standin: &Standin, fleet: &Fleet) -> Aws {
 }
 
 async fn sweep(aws: &Aws, now: Timestamp, seconds: Option<u64>) -> (Outcome, Duration) {
-    let target = AccountRegion { account: aws.account().clone(), region: aws.region().clone() };
+    let target =
+        AccountRegion { account: aws.account().clone(), region: Some(aws.region().clone()) };
     let policy = Policy::parse(POLICY, "pace").unwrap();
     let begun = Instant::now();
     let left = move || match seconds {
@@ -198,7 +199,8 @@ async fn a_plan_takes_as_long_as_reading_who_may_launch_its_images() {
     let now = Timestamp::now();
     let standin = Standin::start();
     let aws = begin(&standin, &enabled(now, IMAGES)).await;
-    let target = AccountRegion { account: aws.account().clone(), region: aws.region().clone() };
+    let target =
+        AccountRegion { account: aws.account().clone(), region: Some(aws.region().clone()) };
     let policy = Policy::parse(POLICY, "pace").unwrap();
     let job = Job {
         cloud: &aws,

@@ -37,6 +37,7 @@ impl ImageWriter for Aws {
     async fn disable(
         &self,
         image: &ImageId,
+        _at: Timestamp,
         check: Freshness<'_>,
     ) -> Result<Option<()>, CloudError> {
         let request = self.clients.ec2.disable_image().image_id(image.as_str());

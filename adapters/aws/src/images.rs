@@ -176,7 +176,6 @@ fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
     let platform = image.platform.map(|platform| platform.as_str().to_owned());
     let protection = image.deregistration_protection;
     Ok(Image {
-        image_id,
         name: image.name.unwrap_or_default().into(),
         owner_id: image.owner_id.and_then(|owner| owner.parse().ok()),
         created_at: time_of(image.creation_date),
@@ -197,6 +196,7 @@ fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
         launch_permissions_unread: None,
         source_instance: image.source_instance_id.and_then(|id| id.parse().ok()),
         source_image: image.source_image_id.and_then(|id| id.parse().ok()),
+        ..Image::new(image_id)
     })
 }
 

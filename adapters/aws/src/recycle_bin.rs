@@ -18,14 +18,14 @@ const PAGE: i32 = 1000;
 #[async_trait]
 impl RecycleBinReader for Aws {
     /// The listing contains neither tags nor status, so each rule is read individually.
-    async fn list_retention_rules(&self) -> Result<Vec<RetentionRule>, CloudError> {
+    async fn list_retention_rules(&self) -> Result<Option<Vec<RetentionRule>>, CloudError> {
         let mut found = Vec::new();
         for resource in [Recyclable::Images, Recyclable::Snapshots] {
             for id in self.rule_ids(resource).await? {
                 found.extend(self.rule(id, resource).await?);
             }
         }
-        Ok(found)
+        Ok(Some(found))
     }
 
     async fn list_recycled_images(&self) -> Result<Vec<RecycledImage>, CloudError> {

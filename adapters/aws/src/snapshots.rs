@@ -121,17 +121,14 @@ fn snapshot_of(snapshot: Ec2Snapshot) -> Result<Snapshot, CloudError> {
         return Err(bad_response(ApiCall::DescribeSnapshots, message));
     }
     Ok(Snapshot {
-        snapshot_id,
         started_at,
         size_gib: snapshot.volume_size.and_then(|size| size.try_into().ok()),
         tags: tags_of(ApiCall::DescribeSnapshots, snapshot.tags)?,
         description: snapshot.description.filter(|text| !text.is_empty()).map(Into::into),
         volume_id: snapshot.volume_id.filter(|id| !id.is_empty()).map(Into::into),
         completed,
-        // Other calls provide these.
-        locked: None,
-        shared_with: None,
-        shared_with_unread: None,
+        // Other calls provide the locks and permissions.
+        ..Snapshot::new(snapshot_id)
     })
 }
 

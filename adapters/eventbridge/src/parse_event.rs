@@ -4,7 +4,7 @@ use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use jiff::Timestamp;
 use serde_json::Value;
 use steward::events::Trigger;
-use steward::model::{AccountRegion, ImageState};
+use steward::model::{AccountRegion, ImageState, Region};
 use steward::text_fmt::excerpt;
 
 /// The source of EC2's events, and of EC2 calls in CloudTrail. Only AWS can send events with a source
@@ -69,7 +69,12 @@ impl EventOrigin<'_> {
         let (accounts, regions) = ("/recipientAccountId", "/awsRegion");
         let places = [
             ("account", event.account.as_deref(), account.as_str(), accounts),
-            ("Region", event.region.as_deref(), region.as_str(), regions),
+            (
+                "Region",
+                event.region.as_deref(),
+                region.as_ref().map_or("", Region::as_str),
+                regions,
+            ),
         ];
         for (what, found, ours, in_detail) in places {
             match found {
@@ -176,7 +181,8 @@ mod tests {
     use super::*;
 
     fn parse(event: &Value) -> Trigger {
-        let (account, region) = ("012345678901".parse().unwrap(), "us-east-1".parse().unwrap());
+        let account = "012345678901".parse().unwrap();
+        let region = Some("us-east-1".parse().unwrap());
         let target = AccountRegion { account, region };
         super::parse(event, EventOrigin { source: EC2_SOURCE, target: &target })
     }
@@ -393,7 +399,8 @@ mod tests {
 
     #[test]
     fn an_emulator_has_its_own_source() {
-        let (account, region) = ("012345678901".parse().unwrap(), "us-east-1".parse().unwrap());
+        let account = "012345678901".parse().unwrap();
+        let region = Some("us-east-1".parse().unwrap());
         let origin =
             EventOrigin { source: "local.ec2", target: &AccountRegion { account, region } };
         let mut event = image_event(&json!({"ImageId": "ami-1", "State": "available"}));

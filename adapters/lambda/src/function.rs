@@ -177,8 +177,10 @@ impl Function {
         took: impl Fn() -> Duration + Sync,
     ) -> Result<Value, FunctionError> {
         let cloud = self.aws.get_or_try_init(|| self.account(arn)).await?;
-        let target =
-            AccountRegion { account: cloud.account().clone(), region: cloud.region().clone() };
+        let target = AccountRegion {
+            account: cloud.account().clone(),
+            region: Some(cloud.region().clone()),
+        };
         let policy = self.policy(cloud).await?;
         let cloud = &cloud.clone().accepting_absent_lists(&policy.safety.absent_is_empty)?;
         let mode = self.settings.mode;

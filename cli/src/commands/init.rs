@@ -59,6 +59,7 @@ async fn read_account(
         versions: TemplateVersions::DefaultAndLatest,
         compute_environments: ComputeEnvironments::Read,
         ignore_templates: Vec::new(),
+        accounts: Vec::new(),
     };
     let live = live::connect(place, context).await?;
     Ok(collect::collect_inventory(&live.aws, &live.target, &scope, now, context.reading()).await)

@@ -27,7 +27,12 @@ pub async fn run(arguments: args::InventoryArgs, context: &Context) -> Result<Ex
     } else {
         TemplateVersions::DefaultAndLatest
     };
-    let scope = ReferenceScope { versions, compute_environments, ignore_templates: Vec::new() };
+    let scope = ReferenceScope {
+        versions,
+        compute_environments,
+        ignore_templates: Vec::new(),
+        accounts: Vec::new(),
+    };
     let live = live::connect(place, context).await?;
     let (aws, now) = (&live.aws, context.now);
     let mut inventory =

@@ -36,7 +36,10 @@ pub async fn run(arguments: args::ReportArgs, context: &Context) -> Result<Exit,
         let other = against.as_deref().map(short_name).zip(other.as_ref());
         page = page.with_projection(future.projection(other, context)?);
     }
-    let title = format!("Images of account {} in {}", loaded.plan.account, loaded.plan.region);
+    let title = match &loaded.plan.region {
+        Some(region) => format!("Images of account {} in {region}", loaded.plan.account),
+        None => format!("Images of subscription {}", loaded.plan.account),
+    };
     write(&out, &fill(&title, &page)?)?;
     if !is_standard(&out) {
         context.hint(format_args!("wrote {}", out.display()));

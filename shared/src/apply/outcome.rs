@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::Change;
-use crate::cloud::CloudError;
+use crate::cloud::{CloudError, ErrorKind};
 use crate::model::{ImageId, ResourceId, SnapshotId};
 use crate::plan::Refusal;
 
@@ -135,6 +135,10 @@ impl StepRecord {
     /// Creates the record of a failed step and logs the error.
     pub fn failed(resource: impl Into<ResourceId>, step: StepKind, error: &CloudError) -> Self {
         let resource = resource.into();
+        if error.kind == ErrorKind::Busy {
+            tracing::info!(id = %resource, step = %step, %error, "left to a later run");
+            return Self::new(resource, step, StepResult::NotReached);
+        }
         tracing::error!(id = %resource, step = %step, code = error.code, %error, "step failed");
         Self::new(resource, step, StepResult::Failed(error.into()))
     }

@@ -14,8 +14,8 @@ use super::refresh::refresh;
 use crate::cloud::ASKED_TOGETHER;
 use crate::cloud::{Cloud, CloudError, MAX_READING_AGE, PermissionReadings};
 use crate::model::{
-    Image, ImageId, ImageState, LaunchPermission, Reference, Snapshot, SnapshotFate, SnapshotId,
-    for_others,
+    Capabilities, Image, ImageId, ImageState, LaunchPermission, Reference, Snapshot, SnapshotFate,
+    SnapshotId, for_others,
 };
 use crate::plan::snapshots::protections_of;
 use crate::plan::undo::{permissions_tag_value, permissions_to_save};
@@ -290,6 +290,12 @@ impl BatchCheck {
             snapshots: Err(error.clone()),
             unread: NotRefreshed::default(),
         }
+    }
+
+    /// Returns what can be done with an image of the batch.
+    pub(super) fn capabilities(&self, image: &ImageId) -> Capabilities {
+        let found = self.images.as_ref().ok().and_then(|images| images.get(image));
+        found.map(|image| image.capabilities).unwrap_or_default()
     }
 
     /// Returns the existing snapshots of the batch.

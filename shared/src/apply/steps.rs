@@ -8,7 +8,7 @@ use super::images::{ImageRun, Stepped, record};
 use super::recheck::{BatchCheck, MAX_CHECK_AGE, Rechecker, saved};
 use super::{IN_FLIGHT, MARGIN, Outcome, StepKind, StepResult, TagBatches};
 use crate::cloud::{CloudError, ErrorKind, Freshness, PermissionReadings};
-use crate::model::{ImageId, ResourceId, SnapshotFate, SnapshotId, Tags};
+use crate::model::{Capabilities, Disabling, ImageId, ResourceId, SnapshotFate, SnapshotId, Tags};
 use crate::plan::undo::permissions_tag_value;
 use crate::plan::{Action, Decision, Removal, state_tags};
 
@@ -216,7 +216,8 @@ impl ImageRun<'_> {
                     (names.deprecation.as_str(), deprecation),
                 ];
                 let saved = saved.into_iter().collect();
-                (StepKind::Disable, self.disable(image, &saved, &is_fresh).await)
+                let can = check.capabilities(image);
+                (StepKind::Disable, self.disable(image, can, &saved, &is_fresh).await)
             }
             DueStep::Deregister { fate, .. } => {
                 let done = self.cloud.deregister(image, fate, &is_fresh).await;
@@ -237,6 +238,7 @@ impl ImageRun<'_> {
     async fn disable(
         &self,
         image: &ImageId,
+        capabilities: Capabilities,
         saved: &Tags,
         is_fresh: Freshness<'_>,
     ) -> Result<Option<StepResult>, CloudError> {
@@ -247,12 +249,15 @@ impl ImageRun<'_> {
         if self.is_over() {
             return Ok(Some(StepResult::NotReached));
         }
+        let at = self.plan.planned_at;
         // EC2 does not record when an image was disabled.
-        self.cloud.deprecate(image, self.plan.planned_at).await?;
-        if self.is_over() {
-            return Ok(Some(StepResult::NotReached));
+        if capabilities.disable == Disabling::Unshares {
+            self.cloud.deprecate(image, at).await?;
+            if self.is_over() {
+                return Ok(Some(StepResult::NotReached));
+            }
         }
-        let disabled = self.cloud.disable(image, is_fresh).await?;
+        let disabled = self.cloud.disable(image, at, is_fresh).await?;
         Ok(disabled.map(|()| StepResult::Done))
     }
 }

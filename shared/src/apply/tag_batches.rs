@@ -135,7 +135,9 @@ impl<'a> TagBatches<'a> {
         let failures = self.failures();
         match kind {
             ErrorKind::Denied => failures.denied < MAX_DENIED_CALLS,
-            ErrorKind::NotFound | ErrorKind::Other => failures.others < MAX_OTHER_CALLS,
+            ErrorKind::NotFound | ErrorKind::Busy | ErrorKind::Other => {
+                failures.others < MAX_OTHER_CALLS
+            }
             // The next call would fail for the same reason.
             ErrorKind::Credentials | ErrorKind::Throttled | ErrorKind::Unreachable => false,
         }
@@ -152,7 +154,7 @@ fn untried(error: CloudError, why: &str) -> CloudError {
     match error.kind {
         // It is unknown which resource is missing. This one may exist.
         ErrorKind::NotFound => CloudError { message, kind: ErrorKind::Other, ..error },
-        ErrorKind::Denied | ErrorKind::Other => CloudError { message, ..error },
+        ErrorKind::Denied | ErrorKind::Busy | ErrorKind::Other => CloudError { message, ..error },
         ErrorKind::Credentials | ErrorKind::Throttled | ErrorKind::Unreachable => error,
     }
 }

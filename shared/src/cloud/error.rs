@@ -26,7 +26,7 @@ impl CloudError {
     /// may succeed for the others.
     pub fn is_about_one_resource(&self) -> bool {
         match self.kind {
-            ErrorKind::NotFound | ErrorKind::Denied | ErrorKind::Other => true,
+            ErrorKind::NotFound | ErrorKind::Denied | ErrorKind::Busy | ErrorKind::Other => true,
             ErrorKind::Credentials | ErrorKind::Throttled | ErrorKind::Unreachable => false,
         }
     }
@@ -54,6 +54,8 @@ pub enum ErrorKind {
     Throttled,
     /// No response: name resolution, the connection or a timeout failed.
     Unreachable,
+    /// Another operation on the resource is still running. A later run continues.
+    Busy,
     /// Any other failure.
     Other,
 }

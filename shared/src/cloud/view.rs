@@ -144,8 +144,9 @@ pub trait ReferenceReader: Send + Sync {
 /// Reads the Recycle Bin.
 #[async_trait]
 pub trait RecycleBinReader: Send + Sync {
-    /// Lists the retention rules, including those that are not in effect.
-    async fn list_retention_rules(&self) -> Result<Vec<RetentionRule>, CloudError>;
+    /// Lists the retention rules, including those that are not in effect. `None` if the provider has
+    /// no such rules, because each image reports for how long it can be recovered.
+    async fn list_retention_rules(&self) -> Result<Option<Vec<RetentionRule>>, CloudError>;
 
     /// Lists the images in the Recycle Bin.
     async fn list_recycled_images(&self) -> Result<Vec<RecycledImage>, CloudError>;

@@ -126,7 +126,8 @@ async fn recycled_images(
 async fn read_retention_rules(view: &dyn View, inventory: &mut Inventory, policy: &Policy) {
     if policy.safety.recycle_bin == Check::Required && inventory.retention_rules.is_none() {
         let rules = view.list_retention_rules().await;
-        inventory.retention_rules = note(Source::RetentionRules, rules, &mut inventory.unread);
+        inventory.retention_rules =
+            note(Source::RetentionRules, rules, &mut inventory.unread).flatten();
     }
 }
 

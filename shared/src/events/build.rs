@@ -39,7 +39,9 @@ pub struct EventBuilder<'a> {
 impl EventBuilder<'_> {
     fn header(&self) -> EventHeader {
         let AccountRegion { account, region } = self.target;
-        let (account, region) = (account.to_string(), region.to_string());
+        let (account, region) = (account.to_string(), region.as_ref().map(ToString::to_string));
+        // Only AWS has an event bus, and there the Region is known.
+        let region = region.unwrap_or_default();
         EventHeader { version: VERSION, account, region, omitted: 0 }
     }
 

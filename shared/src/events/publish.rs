@@ -220,7 +220,7 @@ mod tests {
     fn tell_each(bus: &Bus, count: usize, deadline: &dyn Deadline) -> Vec<bool> {
         let target = AccountRegion {
             account: "123456789012".parse().unwrap(),
-            region: "eu-central-1".parse().unwrap(),
+            region: Some("eu-central-1".parse().unwrap()),
         };
         let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
         let news = EventBuilder { target: &target, now, keep: "keep" };
@@ -298,7 +298,7 @@ mod tests {
         }
         let target = AccountRegion {
             account: "123456789012".parse().unwrap(),
-            region: "eu-central-1".parse().unwrap(),
+            region: Some("eu-central-1".parse().unwrap()),
         };
         let news = EventBuilder { target: &target, now: Timestamp::UNIX_EPOCH, keep: "keep" };
         let one = news.of_sweep("f", Mode::Plan, Status::Done, None, &Counts::default(), &[]);

@@ -254,7 +254,13 @@ impl Event {
         let resources = resources.into_iter().map(|(kind, id)| {
             // ARNs of images and snapshots contain no account.
             let account = if kind == "instance" { account.as_str() } else { "" };
-            format!("arn:{}:ec2:{region}:{account}:{kind}/{id}", region.partition())
+            match region {
+                Some(region) => {
+                    format!("arn:{}:ec2:{region}:{account}:{kind}/{id}", region.partition())
+                }
+                // The IDs of Azure Resource Manager identify a resource everywhere.
+                None => id.to_owned(),
+            }
         });
         let resources = resources.collect();
         let (detail_type, empty) = (self.detail_type(), String::new());

@@ -104,7 +104,8 @@ impl Job<'_> {
             }
             _ => None,
         };
-        let snapshots = self.cloud.find_snapshots(&image.snapshots).await?;
+        let own: Vec<_> = image.all_snapshots().cloned().collect();
+        let snapshots = self.cloud.find_snapshots(&own).await?;
         let plan = plan_tags(image, source.as_ref(), &snapshots, self.policy);
         self.write_tags(&plan, tagged).await;
         Ok(())
@@ -122,7 +123,8 @@ impl Job<'_> {
         let bare = Image { snapshots: Box::default(), ..image.clone() };
         self.write_tags(&plan_creator(&bare, &[], creator, self.policy), tagged).await;
         if let Some(now) = self.cloud.find_image(&image.image_id).await? {
-            let snapshots = self.cloud.find_snapshots(&now.snapshots).await?;
+            let own: Vec<_> = now.all_snapshots().cloned().collect();
+            let snapshots = self.cloud.find_snapshots(&own).await?;
             // In plan mode the image lacks its tag. Add it here, so that it is not reported twice.
             let now = Image { tags: self.creator_tag(creator).with(&now.tags), ..now };
             self.write_tags(&plan_creator(&now, &snapshots, creator, self.policy), tagged).await;

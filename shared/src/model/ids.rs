@@ -1,14 +1,18 @@
 //! Identifiers, which are validated once, when they enter the program.
 //!
 //! Each kind of ID has its own type, so that an image ID cannot be passed where a snapshot ID is
-//! expected. AWS IDs have at most 22 characters, which [`SmolStr`] stores without an allocation.
-//! This matters because an account may have a million images, whose IDs are hashed and compared.
+//! expected. An ID is either one of EC2, or a resource ID of Azure Resource Manager in its canonical
+//! spelling. AWS IDs have at most 22 characters, which [`SmolStr`] stores without an allocation. This
+//! matters because an account may have a million images, whose IDs are hashed and compared.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use smol_str::SmolStr;
+
+use super::{Provider, arm_id};
 
 /// The text is not a valid ID of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +24,7 @@ pub struct ParseIdError {
 }
 
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, $kind:literal, $expected:literal, $valid:expr) => {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $expected:literal, $canonical:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -37,12 +41,10 @@ macro_rules! id {
             type Err = ParseIdError;
 
             fn from_str(text: &str) -> Result<Self, ParseIdError> {
-                let valid: fn(&str) -> bool = $valid;
-                if valid(text) {
-                    Ok(Self(text.into()))
-                } else {
-                    Err(ParseIdError { text: text.to_owned(), kind: $kind, expected: $expected })
-                }
+                let canonical: fn(&str) -> Option<SmolStr> = $canonical;
+                let error =
+                    || ParseIdError { text: text.to_owned(), kind: $kind, expected: $expected };
+                canonical(text).map(Self).ok_or_else(error)
             }
         }
 
@@ -79,33 +81,123 @@ fn prefixed(text: &str, prefix: &str) -> bool {
         })
 }
 
+/// The canonical form of an ID: an EC2 ID with this prefix, or the ARM ID of a resource of one of
+/// these types.
+fn resource(text: &str, prefix: &str, types: &[&str]) -> Option<SmolStr> {
+    if prefixed(text, prefix) {
+        return Some(text.into());
+    }
+    let id = arm_id::canonical(text)?;
+    types.contains(&arm_id::resource_type(&id).as_str()).then(|| id.into())
+}
+
 id!(
-    /// The ID of a machine image: `ami-…`.
+    /// The ID of an image: `ami-…`, or the ARM ID of a gallery image version or a managed image.
     ImageId, "an image ID", "expected ami- followed by digits or lowercase letters",
-    |text| prefixed(text, "ami-")
+    |text| resource(text, "ami-", &[GALLERY_VERSION, "microsoft.compute/images"])
 );
 id!(
-    /// The ID of a volume snapshot: `snap-…`.
+    /// The ID of a snapshot: `snap-…`, or the ARM ID of a snapshot or a managed disk.
     SnapshotId, "a snapshot ID", "expected snap- followed by digits or lowercase letters",
-    |text| prefixed(text, "snap-")
+    |text| resource(text, "snap-", &["microsoft.compute/snapshots", "microsoft.compute/disks"])
 );
 id!(
-    /// The ID of an instance: `i-…`.
+    /// The ID of an instance: `i-…`, or the ARM ID of a virtual machine.
     InstanceId, "an instance ID", "expected i- followed by digits or lowercase letters",
-    |text| prefixed(text, "i-")
+    |text| resource(text, "i-", &["microsoft.compute/virtualmachines"])
 );
 id!(
-    /// The ID of the account that owns images and snapshots: 12 digits.
+    /// The ID of the account that owns images and snapshots: 12 digits, or the UUID of an Azure
+    /// subscription.
     AccountId, "an account ID", "expected 12 digits",
-    |text| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+    |text| {
+        let is_aws = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
+        let subscription = || {
+            Some(text.to_ascii_lowercase()).filter(|text| arm_id::is_subscription(text))
+        };
+        if is_aws { Some(text.into()) } else { subscription().map(Into::into) }
+    }
 );
 id!(
     /// The name of a Region, for example `eu-central-1`.
     Region, "a Region", "expected a name such as eu-central-1",
-    |text| (3..=32).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && text.contains('-')
+    |text| {
+        let is_region = (3..=32).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && text.contains('-');
+        is_region.then(|| text.into())
+    }
 );
+
+/// The resource type of a gallery image version.
+const GALLERY_VERSION: &str = "microsoft.compute/galleries/images/versions";
+
+macro_rules! provider_of_id {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// The provider whose form the ID has.
+            pub fn provider(&self) -> Provider {
+                if self.0.starts_with('/') { Provider::Azure } else { Provider::Aws }
+            }
+
+            /// The ID as it is shown to people: an EC2 ID as it is, and for Azure the names that
+            /// identify the resource within its resource group: `gallery/definition/1.2.3`.
+            pub fn short(&self) -> std::borrow::Cow<'_, str> {
+                match self.provider() {
+                    Provider::Aws => self.as_str().into(),
+                    Provider::Azure => {
+                        arm_id::names(self.as_str()).collect::<Vec<_>>().join("/").into()
+                    }
+                }
+            }
+        }
+    )*};
+}
+
+provider_of_id!(ImageId, SnapshotId, InstanceId);
+
+impl ImageId {
+    /// The text with which the value of a state tag begins, so that the tag is not taken for that of
+    /// a copy: an EC2 ID as it is, and for Azure the first 16 hexadecimal digits of the ID's SHA-256
+    /// digest, because an ARM ID can be longer than a tag value.
+    pub fn in_tags(&self) -> SmolStr {
+        match self.provider() {
+            Provider::Aws => self.0.clone(),
+            Provider::Azure => {
+                let digest = Sha256::digest(self.0.as_bytes());
+                digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+            }
+        }
+    }
+
+    /// Whether `text` has the form of [`in_tags`](Self::in_tags) for an image of the same provider.
+    pub fn is_like_in_tags(&self, text: &str) -> bool {
+        match self.provider() {
+            Provider::Aws => text.parse::<Self>().is_ok_and(|id| id.provider() == Provider::Aws),
+            Provider::Azure => {
+                text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+            }
+        }
+    }
+
+    /// The subscription in an ARM ID; `None` for an EC2 ID.
+    pub fn account_in_id(&self) -> Option<&str> {
+        self.0.strip_prefix("/subscriptions/")?.split('/').next()
+    }
+
+    /// The ARM ID of the image definition, if the image is a gallery image version.
+    pub fn definition(&self) -> Option<&str> {
+        let is_version = arm_id::resource_type(self.as_str()) == GALLERY_VERSION;
+        is_version.then(|| self.as_str().rsplit_once("/versions/").map(|(start, _)| start))?
+    }
+}
+
+impl AccountId {
+    /// The provider of the account.
+    pub fn provider(&self) -> Provider {
+        if self.0.len() == 12 { Provider::Aws } else { Provider::Azure }
+    }
+}
 
 impl Region {
     /// The AWS partition of the Region, which is part of every ARN.
@@ -197,8 +289,24 @@ impl fmt::Display for ResourceId {
 pub struct AccountRegion {
     /// The account.
     pub account: AccountId,
-    /// The Region.
-    pub region: Region,
+    /// The Region; `None` if the run covers all Regions of the account, as on Azure.
+    pub region: Option<Region>,
+}
+
+impl fmt::Display for AccountRegion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { account, region } = self;
+        match region {
+            Some(region) => write!(f, "account {account}, Region {region}"),
+            None => write!(f, "subscription {account}"),
+        }
+    }
+}
+
+/// Formats an account and its Region: `account 123456789012, Region eu-central-1`, or `subscription`
+/// and its ID.
+pub fn place_of(account: &AccountId, region: Option<&Region>) -> String {
+    AccountRegion { account: account.clone(), region: region.cloned() }.to_string()
 }
 
 #[cfg(test)]

@@ -12,10 +12,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use smol_str::SmolStr;
 
+use super::capabilities::is_default;
 use super::{
-    AccountId, DocumentKind, FormatError, FormatNumber, IgnoredTemplate, ImageId, InstanceId,
-    LaunchPermission, RecycledImage, Reference, Region, RetentionRule, SnapshotId,
-    SnapshotReference, Tags, Unread, VolumePermission,
+    AccountId, Attribution, Capabilities, DocumentKind, FormatError, FormatNumber, IgnoredTemplate,
+    ImageId, InstanceId, LaunchPermission, Provider, Recoverability, RecycledImage, Reference,
+    Region, RetentionRule, SnapshotId, SnapshotReference, Tags, Unread, VolumePermission,
 };
 
 /// All input of a plan except the policy and the time.
@@ -26,8 +27,9 @@ pub struct Inventory {
     pub format: FormatNumber<{ Inventory::DOCUMENT.number }>,
     /// The account of the inventory.
     pub account: AccountId,
-    /// The Region of the inventory.
-    pub region: Region,
+    /// The Region of the inventory; `None` if it covers all Regions of the account, as on Azure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<Region>,
     /// When collecting the inventory started.
     pub taken_at: Timestamp,
     /// The sources that could not be read. If there are any, nothing is removed.
@@ -121,6 +123,80 @@ pub struct Image {
     /// The image that this image was copied or created from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_image: Option<ImageId>,
+    /// The snapshots and disks that the image was created from. The image does not need them, and
+    /// they remain when it is removed.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub sources: Box<[SnapshotId]>,
+    /// The image definition that the image is a version of: `gallery/definition`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<Arc<str>>,
+    /// Whether the operating system is `generalized` or `specialized`. A specialized image contains
+    /// the accounts and secrets of its source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub os_state: Option<SmolStr>,
+    /// The disks of the image, if the provider lists them: first the operating system's.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub disks: Box<[ImageDisk]>,
+    /// What protects the image, if `protected` is set and the provider reports it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protected_by: Option<Arc<str>>,
+    /// Whether it was not confirmed that the image is available wherever it is meant to be. Such an
+    /// image takes no other image's place in its family.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unconfirmed: bool,
+    /// What can be done with the image.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub capabilities: Capabilities,
+}
+
+impl Image {
+    /// An image with only its ID known. It is treated as owned by another account.
+    pub fn new(image_id: ImageId) -> Self {
+        Self {
+            image_id,
+            name: no_name(),
+            owner_id: None,
+            created_at: None,
+            state: ImageState::default(),
+            architecture: None,
+            platform: None,
+            owner_alias: None,
+            tags: Tags::default(),
+            snapshots: Box::default(),
+            last_launched_at: None,
+            deprecation_time: None,
+            protected: false,
+            public: false,
+            launch_permissions: None,
+            launch_permissions_unread: None,
+            source_instance: None,
+            source_image: None,
+            sources: Box::default(),
+            definition: None,
+            os_state: None,
+            disks: Box::default(),
+            protected_by: None,
+            unconfirmed: false,
+            capabilities: Capabilities::default(),
+        }
+    }
+
+    /// The snapshots that back the image, and those that it was created from.
+    pub fn all_snapshots(&self) -> impl Iterator<Item = &SnapshotId> {
+        self.snapshots.iter().chain(&self.sources)
+    }
+}
+
+/// A disk of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageDisk {
+    /// The logical unit number of a data disk; `None` for the disk of the operating system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lun: Option<u32>,
+    /// The size in GiB, if the provider reports it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_gib: Option<u32>,
 }
 
 /// The state of an image, in EC2's terms.
@@ -196,6 +272,12 @@ pub struct Snapshot {
     /// then not changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared_with_unread: Option<Arc<str>>,
+    /// How it is known which image the snapshot was created for.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub attribution: Attribution,
+    /// Whether the snapshot can be recovered after it is deleted.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub recovery: Recoverability,
 }
 
 impl Snapshot {
@@ -212,6 +294,8 @@ impl Snapshot {
             locked: None,
             shared_with: None,
             shared_with_unread: None,
+            attribution: Attribution::default(),
+            recovery: Recoverability::default(),
         }
     }
 }
@@ -253,6 +337,19 @@ pub enum InventoryError {
         /// The column, starting at 1.
         column: usize,
     },
+    /// The document contains an ID of another provider than its account's.
+    #[error(
+        "{id} is not an ID of the inventory's provider ({provider}); list the resources of one account"
+    )]
+    Provider {
+        /// The ID.
+        id: String,
+        /// The provider of the account.
+        provider: Provider,
+    },
+    /// AWS lists resources per Region, so the Region must be given.
+    #[error("missing field `region`: an inventory of an AWS account needs it")]
+    NoRegion,
     /// The document contains an ID twice.
     #[error("{0} appears twice; list each image and each snapshot once")]
     Twice(String),
@@ -274,7 +371,7 @@ impl Inventory {
     pub fn from_json(text: &str) -> Result<Self, InventoryError> {
         Self::DOCUMENT.check_json(text)?;
         let mut json = serde_json::Deserializer::from_str(text);
-        let inventory: Self = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let mut inventory: Self = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let path = match error.path().to_string() {
                 path if path == "." || path == "?" => "inventory".to_owned(),
                 path => path,
@@ -283,6 +380,7 @@ impl Inventory {
         })?;
         json.end().map_err(|error| shape("inventory".to_owned(), &error))?;
         inventory.check_ids()?;
+        inventory.check_provider()?;
         Ok(inventory)
     }
 
@@ -292,6 +390,34 @@ impl Inventory {
         for id in ids.chain(self.snapshots.iter().map(|snapshot| snapshot.snapshot_id.as_str())) {
             if !seen.insert(id) {
                 return Err(InventoryError::Twice(id.to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Inventory {
+    /// Checks that all resources have the same provider, and compares tag names as it does.
+    fn check_provider(&mut self) -> Result<(), InventoryError> {
+        let provider = self.account.provider();
+        if provider == Provider::Aws && self.region.is_none() {
+            return Err(InventoryError::NoRegion);
+        }
+        let images = self.images.iter().map(|one| (one.image_id.as_str(), one.image_id.provider()));
+        let snapshots = &self.snapshots;
+        let snapshots =
+            snapshots.iter().map(|one| (one.snapshot_id.as_str(), one.snapshot_id.provider()));
+        let references = &self.references;
+        let references =
+            references.iter().map(|one| (one.image_id.as_str(), one.image_id.provider()));
+        let mut all = images.chain(snapshots).chain(references);
+        if let Some((id, _)) = all.find(|(_, found)| *found != provider) {
+            return Err(InventoryError::Provider { id: id.to_owned(), provider });
+        }
+        if provider == Provider::Azure {
+            let images = self.images.iter_mut().map(|one| &mut one.tags);
+            for tags in images.chain(self.snapshots.iter_mut().map(|one| &mut one.tags)) {
+                tags.ignore_case();
             }
         }
         Ok(())

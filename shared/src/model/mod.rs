@@ -3,6 +3,8 @@
 //! This module reads, decides and changes nothing. Every other module depends on it, and it depends
 //! on none.
 
+mod arm_id;
+mod capabilities;
 mod clock;
 mod deadline;
 mod deletion_mark;
@@ -13,12 +15,14 @@ mod instance;
 mod inventory;
 mod keep_tag;
 mod permission;
+mod provider;
 mod recycle_bin;
 mod reference;
 mod tag_names;
 mod tags;
 mod unread;
 
+pub use capabilities::{Attribution, Capabilities, Disabling, Recoverability};
 pub use clock::{Clock, StoppedClock};
 pub use deadline::{Deadline, NoDeadline};
 pub use deletion_mark::{DeletionMark, DeletionMarkError};
@@ -27,15 +31,19 @@ pub(crate) use document::unknown_field;
 pub use document::{DocumentKind, FormatError, FormatNumber};
 pub use ids::{
     AccountId, AccountRegion, ImageId, InstanceId, ParseIdError, Region, ResourceId, SnapshotId,
+    place_of,
 };
 pub use image_ref::{ImageRef, ParseImageRefError, ResourceRef};
 pub use instance::{Instance, InstanceProtection, InstanceState};
 pub(crate) use inventory::is_false;
-pub use inventory::{Image, ImageState, Inventory, InventoryError, Snapshot, SnapshotFate};
+pub use inventory::{
+    Image, ImageDisk, ImageState, Inventory, InventoryError, Snapshot, SnapshotFate,
+};
 pub use keep_tag::{KeepTag, KeepTagError};
 pub(crate) use permission::for_others;
 pub use permission::join_permissions;
 pub use permission::{LaunchPermission, VolumePermission};
+pub use provider::Provider;
 pub use recycle_bin::{Recyclable, RecycledImage, RecycledSnapshot, RetentionRule};
 pub use reference::{
     ComputeEnvironments, IgnoredTemplate, Reference, ReferenceKind, ReferenceScope,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::inventory::is_false;
-use super::{ImageId, SnapshotId};
+use super::{AccountId, ImageId, SnapshotId};
 
 /// A reference: a resource that uses an image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub struct Reference {
     pub image_id: ImageId,
     /// The kind of the resource.
     pub kind: ReferenceKind,
-    /// The ARN of the resource.
+    /// The ARN of the resource, or its ARM ID on Azure.
     pub arn: Arc<str>,
     /// The version of the resource, with its aliases, for example `7 ($Latest)`. `None` if the
     /// resource has no versions or the source did not report one.
@@ -81,12 +81,17 @@ pub enum ReferenceKind {
     ContainerRecipe,
     Fleet,
     ImageRecipe,
+    ImageTemplate,
+    ImageVersion,
     Instance,
     LaunchConfiguration,
     LaunchTemplate,
+    ScaleSet,
+    ScaleSetInstance,
     SpotFleet,
     SpotRequest,
     SsmParameter,
+    VirtualMachine,
     /// A kind that this version does not know, as the source reported it.
     #[strum(default, to_string = "{0}")]
     Other(Arc<str>),
@@ -143,6 +148,9 @@ impl fmt::Display for ResourceText<'_> {
 /// The resource ID or name in an ARN, without the resource type: `i-0123456789abcdef0`,
 /// `/golden/web`. Text that is not an ARN is returned unchanged.
 pub(crate) fn short_id(arn: &str) -> &str {
+    if arn.starts_with("/subscriptions/") {
+        return arn.rsplit('/').next().unwrap_or(arn);
+    }
     let Some(resource) = arn.strip_prefix("arn:").and_then(|rest| rest.splitn(5, ':').nth(4))
     else {
         return arn;
@@ -195,6 +203,9 @@ pub struct ReferenceScope {
     /// The IDs of launch templates that are ignored where their image or snapshot cannot be
     /// determined. Such a version counts as referring to no image or snapshot.
     pub ignore_templates: Vec<Arc<str>>,
+    /// Further accounts that are read completely, besides the one that owns the images. Only Azure
+    /// supports this.
+    pub accounts: Vec<AccountId>,
 }
 
 impl ReferenceScope {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::arm_id::fold;
+
 /// The maximum number of tags of a resource (EC2, "Tag restrictions"). Tags with the prefix `aws:`
 /// do not count.
 pub const MAX_TAGS: usize = 50;
@@ -22,15 +24,43 @@ pub fn is_reserved(key: &str) -> bool {
 ///
 /// They are stored in a sorted slice instead of a map, because an account may have a million images
 /// and a single tree node takes half a KiB.
+///
+/// Keys differ by case, unless [`ignore_case`](Self::ignore_case) was called: Azure compares tag names
+/// without regard to case, and EC2 does not.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(from = "BTreeMap<Box<str>, Box<str>>")]
-pub struct Tags(Box<[(Box<str>, Box<str>)]>);
+pub struct Tags {
+    pairs: Box<[(Box<str>, Box<str>)]>,
+    ignores_case: bool,
+}
 
 impl Tags {
+    /// Compares keys without regard to case from now on, as Azure does.
+    pub fn ignore_case(&mut self) {
+        self.ignores_case = true;
+    }
+
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<&str> {
-        let at = self.0.binary_search_by(|(k, _)| (**k).cmp(key)).ok()?;
-        self.0.get(at).map(|(_, value)| &**value)
+        if self.ignores_case {
+            return self.iter().find(|(k, _)| self.is_same_key(k, key)).map(|(_, value)| value);
+        }
+        let at = self.pairs.binary_search_by(|(k, _)| (**k).cmp(key)).ok()?;
+        self.pairs.get(at).map(|(_, value)| &**value)
+    }
+
+    /// Whether `a` and `b` are the same key for the provider of the resource.
+    pub fn is_same_key(&self, a: &str, b: &str) -> bool {
+        a == b || (self.ignores_case && fold(a) == fold(b))
+    }
+
+    /// The tags whose keys begin with `prefix`.
+    pub fn under(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
+        let folded = self.ignores_case.then(|| fold(prefix));
+        self.iter().filter(move |(key, _)| match &folded {
+            Some(folded) => fold(key).starts_with(folded.as_str()),
+            None => key.starts_with(prefix),
+        })
     }
 
     /// Whether there is a tag `key`, with any value.
@@ -40,27 +70,31 @@ impl Tags {
 
     /// The keys and values, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(key, value)| (&**key, &**value))
+        self.pairs.iter().map(|(key, value)| (&**key, &**value))
     }
 
     /// The number of tags.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.pairs.len()
     }
 
     /// Whether there are no tags.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.pairs.is_empty()
     }
 
     /// These tags combined with `more`. If both contain a key, the value in `more` is used.
     pub fn with(&self, more: &Self) -> Self {
-        self.iter().chain(more.iter()).collect()
+        let replaced = |key: &str| more.iter().any(|(other, _)| self.is_same_key(key, other));
+        let kept = self.iter().filter(|(key, _)| !replaced(key));
+        Self { ignores_case: self.ignores_case, ..kept.chain(more.iter()).collect() }
     }
 
     /// These tags without the tags in `keys`.
     pub fn without(&self, keys: &[String]) -> Self {
-        self.iter().filter(|(key, _)| !keys.iter().any(|k| k == key)).collect()
+        let is_in = |key: &str| keys.iter().any(|other| self.is_same_key(key, other));
+        let kept = self.iter().filter(|(key, _)| !is_in(key)).collect();
+        Self { ignores_case: self.ignores_case, ..kept }
     }
 }
 
@@ -74,7 +108,7 @@ impl<K: Into<Box<str>>, V: Into<Box<str>>> FromIterator<(K, V)> for Tags {
         all.reverse();
         all.dedup_by(|a, b| a.0 == b.0);
         all.reverse();
-        Self(all.into())
+        Self { pairs: all.into(), ignores_case: false }
     }
 }
 
@@ -86,7 +120,7 @@ impl Serialize for Tags {
 
 impl From<BTreeMap<Box<str>, Box<str>>> for Tags {
     fn from(map: BTreeMap<Box<str>, Box<str>>) -> Self {
-        Self(map.into_iter().collect())
+        Self { pairs: map.into_iter().collect(), ignores_case: false }
     }
 }
 
@@ -111,6 +145,21 @@ mod tests {
         let found = tags(&[("a", "1"), ("b", "2")]).with(&tags(&[("b", "3"), ("c", "4")]));
         assert_eq!(found, tags(&[("a", "1"), ("b", "3"), ("c", "4")]));
         assert_eq!(found.without(&["a".into(), "x".into()]), tags(&[("b", "3"), ("c", "4")]));
+    }
+
+    #[test]
+    fn azure_compares_keys_without_regard_to_case() {
+        let pairs = [("Image-Steward:Keep", "1"), ("Team", "2")];
+        let aws = tags(&pairs);
+        assert_eq!((aws.get("team"), aws.under("image-steward:").count()), (None, 0));
+        let mut azure = aws;
+        azure.ignore_case();
+        assert_eq!((azure.get("team"), azure.get("TEAM")), (Some("2"), Some("2")));
+        assert_eq!(azure.under("image-steward:").count(), 1);
+        let less = azure.without(&["image-steward:keep".into()]);
+        assert_eq!((less.len(), less.get("TEAM")), (1, Some("2")));
+        let more = azure.with(&tags(&[("TEAM", "3")]));
+        assert_eq!((more.len(), more.get("team")), (2, Some("3")));
     }
 
     #[test]

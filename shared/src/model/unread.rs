@@ -41,6 +41,12 @@ pub enum Source {
     VolumePermissions,
     RetentionRules,
     RecycledImages,
+    VirtualMachines,
+    ScaleSets,
+    ScaleSetInstances,
+    ImageTemplates,
+    ImageVersions,
+    ResourceGraph,
 }
 
 /// A source that could not be read completely.

@@ -14,7 +14,8 @@ use crate::policy::{Keep, Policy, Rule, matching_tags};
 /// The rank of an image in its family, and the reasons why a rule keeps it.
 pub(super) struct FamilyRank {
     /// The rank; the newest image is 1. For an image that can be launched, disabled images do not
-    /// count. For a disabled image, all newer images count.
+    /// count, nor do images whose availability was not confirmed. For a disabled image, all newer
+    /// images count.
     pub(super) rank: u32,
     /// The number of images that count.
     pub(super) of: u32,
@@ -23,6 +24,7 @@ pub(super) struct FamilyRank {
 }
 
 /// Counts the images of a family from newest to oldest.
+#[derive(Clone)]
 struct Counting {
     rank: u32,
     of: u32,
@@ -66,8 +68,9 @@ pub(super) fn ranked(
         image.state == ImageState::Disabled && !enabled.contains(&&image.image_id)
     };
     let members = &family.members;
-    let launchable = members.iter().filter(|member| !is_disabled(member)).count();
-    let has_disabled = launchable < members.len();
+    let is_counted = |member: &Member<'_>| !is_disabled(member) && !member.image.unconfirmed;
+    let launchable = members.iter().filter(|member| is_counted(member)).count();
+    let has_disabled = members.iter().any(is_disabled);
     let mut of_launchable = Counting::new(&rule.keep, launchable);
     let mut of_all = Counting::new(&rule.keep, members.len());
     let mut ranked = Vec::with_capacity(members.len());
@@ -77,6 +80,12 @@ pub(super) fn ranked(
         let by_all = has_disabled.then(|| of_all.next(&made));
         let (rank, of, by_calendar) = match by_all.filter(|_| is_disabled(member)) {
             Some(by_all) => (of_all.rank, of_all.of, by_all),
+            // The image takes no place, so it does not change what the next one counts.
+            None if image.unconfirmed => {
+                let mut of_launchable = of_launchable.clone();
+                let by_launchable = of_launchable.next(&made);
+                (of_launchable.rank, of_launchable.of, by_launchable)
+            }
             None => {
                 let by_launchable = of_launchable.next(&made);
                 (of_launchable.rank, of_launchable.of, by_launchable)
@@ -126,6 +135,7 @@ fn tag_reasons<'a>(keep: &'a Keep, image: &'a Image) -> impl Iterator<Item = Rea
 }
 
 /// The state of a calendar rule while it counts the images of a family from newest to oldest.
+#[derive(Clone)]
 struct Calendar {
     of: u32,
     rank: u32,

@@ -65,8 +65,9 @@ use crate::policy::{Policy, Rule};
 pub struct Plan {
     /// The account of the inventory.
     pub account: AccountId,
-    /// The Region of the inventory.
-    pub region: Region,
+    /// The Region of the inventory; `None` if it covers all Regions of the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<Region>,
     /// The time of the plan, which all ages refer to.
     pub planned_at: Timestamp,
     /// Why the plan removes nothing, if it is refused.

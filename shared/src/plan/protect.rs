@@ -6,11 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::reason::{Manager, NotEnabled, Reason, Unrecoverable};
 use super::state_tags;
-use super::undo::{claims_disabling, enables, permissions_to_restore, permissions_to_save};
+use super::undo::{self, claims_disabling, enables, permissions_to_restore};
 use super::uses::ReferencesTo;
 use crate::model::{
-    AccountId, Image, ImageState, Inventory, KeepTag, LaunchPermission, Recyclable, RetentionRule,
-    SnapshotId, TagNames, Tags,
+    AccountId, Image, ImageState, Inventory, KeepTag, LaunchPermission, Recoverability, Recyclable,
+    RetentionRule, Snapshot, SnapshotId, TagNames, Tags,
 };
 use crate::policy::{Check, Policy, Rule, Safety, SharedImages};
 
@@ -36,7 +36,7 @@ pub(super) fn protections(
         reasons.push(Reason::State { state: image.state });
     }
     if image.protected {
-        reasons.push(Reason::Protected);
+        reasons.push(Reason::Protected { by: image.protected_by.clone() });
     }
     if let Some(by) = manager(image) {
         reasons.push(Reason::ManagedElsewhere { by });
@@ -95,7 +95,7 @@ pub(crate) fn not_enabled(image: &Image, names: &TagNames, now: Timestamp) -> Op
 
 /// Who may launch `image`, sorted. For an image that a step disabled: who could launch it before.
 fn shared_with(image: &Image, policy: &Policy) -> Vec<LaunchPermission> {
-    let mut with = permissions_to_save(image, &policy.tag_names).into_vec();
+    let mut with = undo::shared_with(image, &policy.tag_names).into_vec();
     if image.public {
         with.push(LaunchPermission::Everyone);
     }
@@ -119,6 +119,8 @@ pub(super) struct Recovery<'a> {
     rules: Option<Vec<&'a RetentionRule>>,
     /// The tags of the snapshots. Empty if no rule depends on tags.
     snapshots: HashMap<&'a SnapshotId, &'a Tags>,
+    /// The minimum retention in days; `None` if the policy does not require any.
+    required_days: Option<u32>,
 }
 
 /// Whether a rule applies to all resources in the Region.
@@ -137,7 +139,9 @@ impl<'a> Recovery<'a> {
         } else {
             HashMap::new()
         };
-        Self { rules, snapshots }
+        let is_required = safety.recycle_bin == Check::Required;
+        let required_days = is_required.then_some(safety.recycle_bin_days);
+        Self { rules, snapshots, required_days }
     }
 
     /// The kinds of resource that no rule covers.
@@ -152,6 +156,14 @@ impl<'a> Recovery<'a> {
 
     /// Which part of `image` could not be restored.
     pub(super) fn leaves_out(&self, image: &Image) -> Option<Unrecoverable> {
+        match (image.capabilities.recovery, self.required_days) {
+            (Recoverability::ByRules, _) => {}
+            (_, None) => return None,
+            (Recoverability::Unsupported, Some(_)) => return Some(Unrecoverable::Unsupported),
+            (Recoverability::Days(days), Some(required)) => {
+                return (days < required).then_some(Unrecoverable::Sooner { days });
+            }
+        }
         if !self.covers(Recyclable::Images, &image.tags) {
             return Some(Unrecoverable::Images);
         }
@@ -172,6 +184,16 @@ impl<'a> Recovery<'a> {
         let sooner = |snapshot: &SnapshotId| self.snapshot_days(snapshot) < days;
         let is_sooner = self.missing().is_empty() && image.snapshots.iter().any(sooner);
         is_sooner.then_some(Unrecoverable::SnapshotsSooner)
+    }
+
+    /// Whether `snapshot` could be restored after its deletion, as far as the policy requires it.
+    pub(super) fn covers_snapshot(&self, snapshot: &Snapshot) -> bool {
+        match (snapshot.recovery, self.required_days) {
+            (Recoverability::ByRules, _) => self.covers(Recyclable::Snapshots, &snapshot.tags),
+            (_, None) => true,
+            (Recoverability::Unsupported, Some(_)) => false,
+            (Recoverability::Days(days), Some(required)) => days >= required,
+        }
     }
 
     /// Whether the Recycle Bin could restore a resource of this kind with these tags. Also true if
@@ -229,6 +251,7 @@ pub(super) fn manager(image: &Image) -> Option<Manager> {
 pub(super) fn manager_by_tags(tags: &Tags) -> Option<Manager> {
     tags.iter().find_map(|(key, value)| match key {
         _ if key.starts_with("aws:backup:") => Some(Manager::AwsBackup),
+        _ if key.eq_ignore_ascii_case("RSVaultBackup") => Some(Manager::AzureBackup),
         "dlm:managed" => Some(Manager::DataLifecycleManager),
         _ if key.starts_with("aws:dlm:") => Some(Manager::DataLifecycleManager),
         "CreatedBy" if value == "EC2 Image Builder" => Some(Manager::ImageBuilder),

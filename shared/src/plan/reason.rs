@@ -15,7 +15,7 @@ use crate::model::{
     AccountId, ImageState, LaunchPermission, ReferenceKind, ResourceText, is_false,
     join_permissions,
 };
-use crate::text_fmt::{date, ordinal};
+use crate::text_fmt::{counted, date, ordinal};
 
 /// A reason for a decision about an image.
 #[derive(
@@ -36,7 +36,11 @@ pub enum Reason {
         state: ImageState,
     },
     /// The image has deregistration protection.
-    Protected,
+    Protected {
+        /// What protects it, if the provider reports it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Arc<str>>,
+    },
     /// Another service manages the image.
     ManagedElsewhere {
         /// The service.
@@ -233,6 +237,13 @@ pub enum Unrecoverable {
     SnapshotsSooner,
     /// The image, because it is in an instance store. The Recycle Bin accepts only images on EBS.
     InstanceStore,
+    /// The image, because its provider or its gallery cannot recover it.
+    Unsupported,
+    /// The image, because it can be recovered for less time than the policy requires.
+    Sooner {
+        /// The number of days for which the image can be recovered.
+        days: u32,
+    },
 }
 
 /// The newest image of a period, and the rank of the period among those that the rule keeps.
@@ -252,6 +263,7 @@ pub struct InPeriod {
 #[strum(serialize_all = "title_case")]
 #[expect(missing_docs, reason = "the services' names")]
 pub enum Manager {
+    AzureBackup,
     #[strum(to_string = "AWS Backup")]
     AwsBackup,
     DataLifecycleManager,
@@ -298,7 +310,8 @@ impl fmt::Display for Reason {
             Self::NotOurs { owner: Some(owner) } => write!(f, "owned by {owner}"),
             Self::NotOurs { owner: None } => f.write_str("owner unknown"),
             Self::State { state } => write!(f, "state {state}"),
-            Self::Protected => f.write_str("deregistration protection"),
+            Self::Protected { by: None } => f.write_str("deregistration protection"),
+            Self::Protected { by: Some(by) } => write!(f, "protected by {by}"),
             Self::ManagedElsewhere { by } => write!(f, "managed by {by}"),
             Self::OptedOut { until, note } => {
                 f.write_str("excluded by tag")?;
@@ -353,7 +366,13 @@ impl fmt::Display for Reason {
                 f,
                 "launch permissions too long to save in a tag ({characters} characters, maximum {most})"
             ),
+            Self::NotRecoverable { what: Unrecoverable::Sooner { days } } => {
+                let days = counted(days, "day");
+                write!(f, "it could be recovered for {days} only; safety.recycle_bin_days requires more")
+            }
             Self::NotRecoverable { what } => f.write_str(match what {
+                Unrecoverable::Sooner { .. } => "it could be recovered for too short a time",
+                Unrecoverable::Unsupported => "it could not be recovered after deletion",
                 Unrecoverable::Images => "no Recycle Bin rule covers it",
                 Unrecoverable::Snapshots => "no Recycle Bin rule covers its snapshots",
                 Unrecoverable::SnapshotsSooner => {

@@ -89,9 +89,9 @@ pub(super) fn unknown_keys<'a>(
     policy: &'a Policy,
 ) -> impl Iterator<Item = Arc<str>> + use<'a> {
     let names = &policy.tag_names;
-    tags.iter()
-        .filter(|(key, _)| key.starts_with(names.prefix()))
-        .filter(|(key, _)| !names.all().contains(key) && !policy.names_tag(key))
+    let is_ours = |key: &str| names.all().iter().any(|name| tags.is_same_key(name, key));
+    tags.under(names.prefix())
+        .filter(move |(key, _)| !is_ours(key) && !policy.names_tag(key, tags))
         .map(|(key, _)| key.into())
 }
 
@@ -147,8 +147,8 @@ pub(super) enum OwnedValue<'a> {
 impl<'a> OwnedValue<'a> {
     pub(super) fn of(image: &Image, value: &'a str) -> Self {
         match value.split_once(' ') {
-            Some((id, text)) if id == image.image_id.as_str() => Self::Own(text),
-            Some((id, _)) if id.parse::<ImageId>().is_ok() => Self::OfAnother,
+            Some((id, text)) if id == image.image_id.in_tags() => Self::Own(text),
+            Some((id, _)) if image.image_id.is_like_in_tags(id) => Self::OfAnother,
             _ => Self::Unreadable,
         }
     }

@@ -12,8 +12,8 @@ use super::undo::{
 };
 use super::{Action, Decision, DraftDecision, Next, PlanFacts, Removal, Step, exists, state_tags};
 use crate::model::{
-    DeletionMark, Image, ImageState, Inventory, MAX_TAG_SKEW, MAX_VALUE, Snapshot, SnapshotFate,
-    SnapshotId, TagNames,
+    DeletionMark, Disabling, Image, ImageState, Inventory, MAX_TAG_SKEW, MAX_VALUE, Snapshot,
+    SnapshotFate, SnapshotId, TagNames,
 };
 use crate::policy::{Age, Policy, Retire, Rule};
 
@@ -234,8 +234,10 @@ impl Times {
         now: Timestamp,
     ) -> Self {
         let at = |age: Age| age.after(since, &policy.timezone);
-        let (to_deprecate, to_disable) =
-            (retire.deprecate_after.map(at), retire.disable_after.map(at));
+        let can = image.capabilities;
+        let to_deprecate = retire.deprecate_after.filter(|_| can.deprecate).map(at);
+        let can_disable = can.disable != Disabling::Unsupported;
+        let to_disable = retire.disable_after.filter(|_| can_disable).map(at);
         let to_deregister = at(retire.deregister_after);
         let enabled = image.state == ImageState::Available;
         // The wait between two steps, if there is one.
@@ -254,6 +256,7 @@ impl Times {
             false => disabled_by_us_at(image, &policy.tag_names, now),
         };
         let is_needed = match enabled {
+            _ if !can.deprecate => false,
             true => to_deprecate.is_some(),
             // Nobody can launch a disabled image, so it needs no warning. It needs a time at which
             // the wait starts.
@@ -385,7 +388,9 @@ pub(super) fn assign_snapshots(
         let Action::Deregister { removal } = &mut decision.action else { continue };
         let (mut tagged, own) = (Vec::new(), removal.delete_after);
         let is_foreign = |snapshot: &SnapshotId| {
-            known.get(snapshot).is_some_and(|(one, _)| attributed_to(one).is_none())
+            known
+                .get(snapshot)
+                .is_some_and(|(one, _)| attributed_to(one, &policy.tag_names).is_none())
         };
         let bin_waits = |snapshot: &SnapshotId| {
             let days = recovery.snapshot_days(snapshot).map(i64::from);
@@ -402,7 +407,7 @@ pub(super) fn assign_snapshots(
             // and what other images require.
             let listed = known.get(snapshot);
             let kept = listed.map_or(&[][..], |(_, kept)| kept.as_slice());
-            let origin = listed.and_then(|(one, _)| attributed_to(one));
+            let origin = listed.and_then(|(one, _)| attributed_to(one, &policy.tag_names));
             let is_anothers = origin.is_some_and(|origin| origin != decision.image_id);
             let tagged_until = listed.and_then(|(one, _)| {
                 let mark = one.tags.get(&policy.tag_names.delete_after)?;

@@ -145,6 +145,10 @@ pub(super) fn claims_disabling(image: &Image, names: &TagNames) -> bool {
 /// The saved launch permissions that `image` lacks, sorted. Permissions of the owner are not
 /// included. If the current launch permissions were not read, all saved ones are included.
 pub fn permissions_to_restore(image: &Image, names: &TagNames) -> Vec<LaunchPermission> {
+    // Nothing was lost, whatever the tag contains.
+    if !image.capabilities.loses_permissions() {
+        return Vec::new();
+    }
     let now = shared_now(image);
     let saved = saved_permissions(image, names).unwrap_or_default();
     let mut lacking: Vec<LaunchPermission> = for_others(&saved, image.owner_id.as_ref())
@@ -158,13 +162,25 @@ pub fn permissions_to_restore(image: &Image, names: &TagNames) -> Vec<LaunchPerm
 
 /// The launch permissions to save before `image` is disabled or deregistered: its current ones, or,
 /// if it is disabled, those that were saved then. The owner is not included, because they may
-/// always launch the image.
+/// always launch the image. Empty if the image stays shared when it is disabled.
 pub fn permissions_to_save(image: &Image, names: &TagNames) -> Box<[LaunchPermission]> {
+    if !image.capabilities.loses_permissions() {
+        return Box::default();
+    }
     if image.state != ImageState::Disabled {
         return shared_now(image);
     }
     let saved = saved_permissions(image, names).unwrap_or_default();
     for_others(&saved, image.owner_id.as_ref()).cloned().collect()
+}
+
+/// Who may launch `image`, besides its owner. For an image that lost its launch permissions when a
+/// step disabled it: who could launch it before.
+pub(super) fn shared_with(image: &Image, names: &TagNames) -> Box<[LaunchPermission]> {
+    match image.capabilities.loses_permissions() {
+        true => permissions_to_save(image, names),
+        false => shared_now(image),
+    }
 }
 
 /// Who may currently launch `image`, besides its owner, as far as this was read.
@@ -225,7 +241,7 @@ pub fn permissions_tag_value(
     permissions.sort();
     let words =
         if permissions.is_empty() { NONE.to_owned() } else { join_permissions(&permissions, " ") };
-    let text = format!("{image} {words}");
+    let text = format!("{} {words}", image.in_tags());
     match text.chars().count() {
         length if length > MAX_VALUE => Err(length),
         _ => Ok(text),
@@ -244,7 +260,7 @@ pub fn deprecation_tag_value(
     now: Timestamp,
     disabled: bool,
 ) -> String {
-    let id = &image.image_id;
+    let id = image.image_id.in_tags();
     let to_come = image.deprecation_time.filter(|at| is_to_come(*at, now)).map(Deprecation::At);
     let current = image.deprecation_time.map_or(Deprecation::None, Deprecation::At);
     let before = to_come.or_else(|| saved_deprecation(image, names)).unwrap_or(current);

@@ -296,11 +296,15 @@ fn check_safety(safety: schema::RawSafety) -> Safety {
         recycle_bin_days,
         references_check,
         ignore_templates,
+        subscriptions,
         absent_is_empty,
         keep_tags,
         mut pinned,
     } = safety;
     pinned.sort();
+    let mut subscriptions = subscriptions;
+    subscriptions.sort();
+    subscriptions.dedup();
     let max_per_run = max_per_run.map_or(50, |count| count.0);
     Safety {
         max_per_run,
@@ -323,6 +327,7 @@ fn check_safety(safety: schema::RawSafety) -> Safety {
         recycle_bin_days: recycle_bin_days.map_or(7, |count| count.0),
         references_check: or_default(references_check),
         ignore_templates: ignore_templates.into_iter().map(Into::into).collect(),
+        subscriptions,
         absent_is_empty,
         keep_tags: tag_globs(keep_tags),
         pinned,

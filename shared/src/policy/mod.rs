@@ -35,8 +35,8 @@ pub use scalars::{Age, GroupBy};
 pub use trust::{TagUse, TrustedTag};
 
 use crate::model::{
-    ComputeEnvironments, DocumentKind, ImageId, LaunchPermission, ReferenceScope, TagNames, Tags,
-    TemplateVersions,
+    AccountId, ComputeEnvironments, DocumentKind, ImageId, LaunchPermission, ReferenceScope,
+    TagNames, Tags, TemplateVersions,
 };
 
 /// A checked policy.
@@ -163,6 +163,9 @@ pub struct Safety {
     pub references_check: Check,
     /// The IDs of launch templates whose references are ignored where they cannot be determined.
     pub ignore_templates: Vec<Arc<str>>,
+    /// Further Azure subscriptions in which references are searched completely, sorted. Nothing is
+    /// removed if one of them could not be read.
+    pub subscriptions: Vec<AccountId>,
     /// The API calls for which a response without a list means an empty list. The adapter checks
     /// the names.
     pub absent_is_empty: Vec<String>,
@@ -188,6 +191,7 @@ impl Safety {
             versions: self.template_versions,
             compute_environments: self.compute_environments,
             ignore_templates: self.ignore_templates.clone(),
+            accounts: self.subscriptions.clone(),
         }
     }
 }

@@ -17,7 +17,7 @@ use super::scalars::{
     Age, AgeOrNever, Count, Fraction, GroupBy, RawGlob, RawTemplateVersions, ShareBack, Word,
 };
 use super::{Check, RetireAction, SharedImages, SharedSnapshots};
-use crate::model::ImageId;
+use crate::model::{AccountId, ImageId};
 
 /// Specifies which images are kept, and how the others are retired.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -291,6 +291,15 @@ pub struct RawSafety {
     #[serde(default)]
     #[schemars(inner(regex(pattern = "^lt-[0-9a-f]+$")))]
     pub ignore_templates: Vec<String>,
+    /// Further Azure subscriptions in which references to the images are searched completely. If one
+    /// of them cannot be read, nothing is removed. The subscription of the images is always
+    /// searched. Azure only. Default: none.
+    #[serde(default)]
+    #[schemars(
+        with = "Vec<String>",
+        inner(regex(pattern = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"))
+    )]
+    pub subscriptions: Vec<AccountId>,
     /// API calls for which a response without a list means an empty list, for example
     /// "ec2:DescribeFleets". Only calls for which the form of an empty response is unknown are
     /// allowed. If such a response causes a refusal, the message names the call. Default: none.

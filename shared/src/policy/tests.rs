@@ -35,10 +35,11 @@ fn the_smallest_policy_has_the_documented_defaults() {
         recycle_bin_days,
         references_check,
         ignore_templates,
+        subscriptions,
         absent_is_empty,
         pinned,
     } = policy.safety;
-    assert!(ignore_templates.is_empty() && absent_is_empty.is_empty());
+    assert!(subscriptions.is_empty() && ignore_templates.is_empty() && absent_is_empty.is_empty());
     assert_eq!(compute_environments, ComputeEnvironments::Read);
     assert_eq!(policy.rules[0].shared_images, SharedImages::Keep);
     assert_eq!(shared_snapshots, SharedSnapshots::Keep);

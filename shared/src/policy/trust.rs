@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{GroupBy, Match, Policy, RetireAction, Rule};
+use crate::model::Tags;
 
 /// A tag key that a policy trusts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -58,14 +59,14 @@ impl fmt::Display for TagUse {
 }
 
 impl Policy {
-    /// Whether a rule or `safety.keep_tags` uses the tag `key`.
-    pub(crate) fn names_tag(&self, key: &str) -> bool {
-        let mut is_named = self.safety.keep_tags.iter().any(|(name, _)| name == key);
+    /// Whether a rule or `safety.keep_tags` uses the tag `key` of a resource with these `tags`.
+    pub(crate) fn names_tag(&self, key: &str, tags: &Tags) -> bool {
+        let is_key = |name: &str| tags.is_same_key(name, key);
+        let mut is_named = self.safety.keep_tags.iter().any(|(name, _)| is_key(name));
         for Rule { matches, group_by, keep, .. } in &self.rules {
-            each_key(matches, &mut |name| is_named |= name == key);
-            is_named |=
-                group_by.iter().any(|by| matches!(by, GroupBy::Tag(name) if **name == *key));
-            is_named |= keep.tags.iter().any(|(name, _)| name == key);
+            each_key(matches, &mut |name| is_named |= is_key(name));
+            is_named |= group_by.iter().any(|by| matches!(by, GroupBy::Tag(name) if is_key(name)));
+            is_named |= keep.tags.iter().any(|(name, _)| is_key(name));
         }
         is_named
     }

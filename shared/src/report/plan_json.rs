@@ -14,7 +14,8 @@ use crate::policy::Policy;
 #[derive(Debug, Serialize)]
 pub struct CostedPlan<'a> {
     account: &'a AccountId,
-    region: &'a Region,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a Region>,
     planned_at: Timestamp,
     refusal: Option<&'a Refusal>,
     #[serde(skip_serializing_if = "<[Note]>::is_empty")]
@@ -50,7 +51,7 @@ impl<'a> CostedPlan<'a> {
         let decisions = decisions.into_iter().map(|one| CostedDecision::new(one, &price, policy));
         Self {
             account,
-            region,
+            region: region.as_ref(),
             planned_at: *planned_at,
             refusal: refusal.as_ref(),
             notes,

@@ -27,8 +27,12 @@ pub struct Price {
 
 impl Price {
     /// Returns the price in `region`, or the highest price of the table if it does not contain the
-    /// Region.
-    pub fn in_region(region: &Region) -> Self {
+    /// Region. Without a Region, the price is unknown and every cost is zero.
+    pub fn in_region(region: &Option<Region>) -> Self {
+        let Some(region) = region else {
+            let note = "no price is known for this provider".to_owned();
+            return Self { usd_per_gib_month: 0.0, region: String::new(), as_of: AS_OF, note };
+        };
         // The header and comments have no number in this column.
         let rows = TABLE.lines().filter_map(|line| {
             let (region, usd) = line.split_once(',')?;
@@ -111,7 +115,7 @@ mod tests {
     use super::*;
 
     fn price(region: &str) -> Price {
-        Price::in_region(&region.parse().unwrap())
+        Price::in_region(&Some(region.parse().unwrap()))
     }
 
     #[test]

@@ -98,7 +98,7 @@ pub fn stale(plan: &Plan) -> Vec<Stale> {
 
 /// Returns the resources that contain the stale references, by ARN, with the commands that delete
 /// them.
-pub fn stale_resources(found: &[Stale], region: &Region) -> Vec<StaleResource> {
+pub fn stale_resources(found: &[Stale], region: &Option<Region>) -> Vec<StaleResource> {
     let mut resources: BTreeMap<(&ReferenceKind, &Arc<str>), StaleResource> = BTreeMap::new();
     for Stale { image_id, references, .. } in found {
         for StaleReference { kind, arn, version, name } in references {
@@ -129,8 +129,9 @@ fn number(version: &str) -> Option<u64> {
     version.split_whitespace().next()?.parse().ok()
 }
 
-fn commands(resource: &StaleResource, region: &Region) -> Vec<String> {
+fn commands(resource: &StaleResource, region: &Option<Region>) -> Vec<String> {
     let id = shell_word(short_id(&resource.arn));
+    let Some(region) = region else { return Vec::new() };
     match resource.kind {
         ReferenceKind::LaunchConfiguration => vec![format!(
             "aws autoscaling delete-launch-configuration --region {region} --launch-configuration-name {id}"
@@ -276,7 +277,7 @@ mod tests {
     }
 
     fn commands_of(found: Stale) -> Vec<String> {
-        let region = "eu-central-1".parse().unwrap();
+        let region = Some("eu-central-1".parse().unwrap());
         let resources = stale_resources(&[found], &region);
         resources.into_iter().flat_map(|one| one.commands).collect()
     }

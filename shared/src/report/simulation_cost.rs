@@ -14,7 +14,8 @@ use crate::simulate::{FamilySeries, Point, Simulation};
 #[derive(Debug, Serialize)]
 pub struct PricedSimulation<'a> {
     account: &'a AccountId,
-    region: &'a Region,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<&'a Region>,
     from: Timestamp,
     days: u32,
     growing: usize,
@@ -75,7 +76,7 @@ impl<'a> PricedSimulation<'a> {
             });
         Self {
             account,
-            region,
+            region: region.as_ref(),
             from: *from,
             days: *days,
             growing: *growing,

@@ -278,6 +278,6 @@ fn it_is_valid_for_a_day_and_until_then() {
 fn place() -> AccountRegion {
     AccountRegion {
         account: "123456789012".parse().unwrap(),
-        region: "eu-central-1".parse().unwrap(),
+        region: Some("eu-central-1".parse().unwrap()),
     }
 }

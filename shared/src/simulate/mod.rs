@@ -36,7 +36,7 @@ pub struct Simulation {
     /// The account of the inventory.
     pub account: AccountId,
     /// The Region of the inventory.
-    pub region: Region,
+    pub region: Option<Region>,
     /// The time of the first sweep.
     pub from: Timestamp,
     /// The length of the simulation, in days.

@@ -8,16 +8,17 @@ use super::families::{FamilyStats, Kind};
 use super::stats::{Measures, Outlook};
 use super::text::shown;
 use super::write::{SuggestedKeep, SuggestedMatch, SuggestedRetire, SuggestedRule};
-use crate::model::Inventory;
+use crate::model::{Inventory, place_of};
 use crate::text_fmt::{counted, date};
 
 /// The comments at the top.
 pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> Vec<String> {
     let Outlook { images, in_use, matched, expired, refusal, kept: _, notes: _ } = outlook;
     let Inventory { account, region, taken_at, unread, .. } = inventory;
+    let place = place_of(account, region.as_ref());
     let mut head = vec![
         format!(
-            "A first policy for account {account}, Region {region}. `image-steward init` generated it from the \
+            "A first policy for {place}. `image-steward init` generated it from the \
              inventory of {}: {} ({in_use} in use), {}.",
             taken_at.strftime("%Y-%m-%d %H:%M UTC"),
             counted(*images, "image"),

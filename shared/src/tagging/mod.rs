@@ -109,7 +109,7 @@ fn with_room(
         CopyToSnapshots::Yes => wanted,
         CopyToSnapshots::No => provenance.to_vec(),
     };
-    for snapshot_id in &image.snapshots {
+    for snapshot_id in image.all_snapshots() {
         let Some(tags) = tags_of(snapshot_id, snapshots) else { continue };
         let mut wanted = wanted.clone();
         wanted.insert(0, (names.image.clone(), image.image_id.to_string()));

@@ -41,7 +41,8 @@ pub fn find_untagged(
     let mut young: Vec<&Image> =
         images.iter().filter(|image| is_meant(image, account, now)).collect();
     young.sort_by_key(|image| (image.created_at, &image.image_id));
-    let of_young: BTreeSet<&SnapshotId> = young.iter().flat_map(|image| &image.snapshots).collect();
+    let of_young: BTreeSet<&SnapshotId> =
+        young.iter().flat_map(|image| image.all_snapshots()).collect();
     let snapshots = snapshots.iter().filter(|one| of_young.contains(&one.snapshot_id));
     let snapshots: Vec<Snapshot> = snapshots.cloned().collect();
     let mut missing = MissingTags::new(&snapshots, policy);
@@ -56,7 +57,7 @@ pub fn find_untagged(
         }
     }
     let needed: BTreeSet<&SnapshotId> =
-        found.images.iter().flat_map(|image| &image.snapshots).collect();
+        found.images.iter().flat_map(|image| image.all_snapshots()).collect();
     let needed = snapshots.iter().filter(|one| needed.contains(&one.snapshot_id));
     found.snapshots = needed.cloned().collect();
     found
@@ -135,7 +136,7 @@ impl<'a> MissingTags<'a> {
     }
 
     fn plan(&self, image: &Image, source: Option<&Tags>) -> TagPlan {
-        let own = image.snapshots.iter().filter_map(|id| self.snapshots.get(id));
+        let own = image.all_snapshots().filter_map(|id| self.snapshots.get(id));
         let own: Vec<Snapshot> = own.cloned().collect();
         plan_tags(image, source, &own, self.policy)
     }

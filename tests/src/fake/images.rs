@@ -94,6 +94,7 @@ impl ImageWriter for Fake {
     async fn disable(
         &self,
         image: &ImageId,
+        _at: Timestamp,
         check: Freshness<'_>,
     ) -> Result<Option<()>, CloudError> {
         if !self.turn_comes(check) {

@@ -57,7 +57,7 @@ impl State {
 #[async_trait]
 impl RecycleBinReader for Fake {
     /// Each rule is read with a separate call. A rule that was deleted meanwhile is omitted.
-    async fn list_retention_rules(&self) -> Result<Vec<RetentionRule>, CloudError> {
+    async fn list_retention_rules(&self) -> Result<Option<Vec<RetentionRule>>, CloudError> {
         const LIST: &str = "rbin:ListRules";
         const GET: &str = "rbin:GetRule";
         let mut inner = self.begin(Call::ListRetentionRules);
@@ -77,7 +77,7 @@ impl RecycleBinReader for Fake {
                 }
             }
         }
-        Ok(in_hash_order(found, |rule| &rule.rule_id))
+        Ok(Some(in_hash_order(found, |rule| &rule.rule_id)))
     }
 
     async fn list_recycled_images(&self) -> Result<Vec<RecycledImage>, CloudError> {

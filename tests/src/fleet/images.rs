@@ -135,7 +135,6 @@ impl FleetImage {
         let mine = owner == *account;
         let windows = self.platform.as_deref() == Some("windows");
         Image {
-            image_id: self.image_id.clone(),
             name: self.name.as_deref().unwrap_or(self.image_id.as_str()).into(),
             owner_id: Some(owner),
             created_at: Some(self.created_at),
@@ -154,6 +153,7 @@ impl FleetImage {
             launch_permissions_unread: None,
             source_instance: self.source_instance.clone().filter(|_| mine),
             source_image: self.source_image.clone(),
+            ..Image::new(self.image_id.clone())
         }
     }
 }
@@ -197,16 +197,13 @@ impl FleetSnapshot {
     /// The snapshot as listings of the port return it: without locks and sharing.
     pub fn seen(&self) -> Snapshot {
         Snapshot {
-            snapshot_id: self.snapshot_id.clone(),
             started_at: Some(self.started_at),
             size_gib: Some(self.size_gib),
             tags: self.tags.clone(),
             description: (!self.description.is_empty()).then(|| self.description.as_str().into()),
             volume_id: Some(self.volume_id.as_str().into()),
             completed: Some(self.state == "completed"),
-            locked: None,
-            shared_with: None,
-            shared_with_unread: None,
+            ..Snapshot::new(self.snapshot_id.clone())
         }
     }
 }

@@ -182,6 +182,7 @@ pub async fn compute_environments_can_be_left_out<A: Account>() {
         versions: TemplateVersions::DefaultAndLatest,
         compute_environments: ComputeEnvironments::LeaveOut,
         ignore_templates: Vec::new(),
+        accounts: Vec::new(),
     };
     let answers = account.port().list_references(&scope).await;
     assert_eq!(failed(&answers), []);

@@ -1,5 +1,6 @@
 //! Clauses about changes other than steps.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use steward::cloud::{CloudError, ErrorKind, SnapshotDeletion};
 use steward::model::{SnapshotFate, SnapshotId};
@@ -207,7 +208,7 @@ pub async fn removals_with_an_old_check_are_not_sent<A: Account>() {
     let done = port.deregister(&first, SnapshotFate::DeleteWithImage, old).await.unwrap();
     assert_eq!(done, None);
     assert_eq!(port.delete_snapshot(&snapshot("snap-00000003"), old).await.unwrap(), None);
-    assert_eq!(port.disable(&first, old).await.unwrap(), None);
+    assert_eq!(port.disable(&first, Timestamp::UNIX_EPOCH, old).await.unwrap(), None);
     assert_eq!(account.world().await, before);
 }
 

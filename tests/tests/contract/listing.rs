@@ -24,7 +24,6 @@ pub async fn an_image_is_listed_with_all_that_is_known_of_it<A: Account>() {
     }))
     .await;
     let expected = Image {
-        image_id: image("ami-00000001"),
         name: "golden-1".into(),
         owner_id: Some("123456789012".parse().unwrap()),
         created_at: Some("2026-01-02T03:04:05Z".parse().unwrap()),
@@ -44,6 +43,7 @@ pub async fn an_image_is_listed_with_all_that_is_known_of_it<A: Account>() {
         launch_permissions_unread: None,
         source_instance: Some("i-00000001".parse().unwrap()),
         source_image: Some(image("ami-00000009")),
+        ..Image::new(image("ami-00000001"))
     };
     assert_eq!(account.port().list_images().await.unwrap().images, std::slice::from_ref(&expected));
     let found = account.port().find_image(&image("ami-00000001")).await.unwrap();
@@ -305,17 +305,14 @@ pub async fn snapshots_are_listed_and_found<A: Account>() {
     }))
     .await;
     let expected = Snapshot {
-        snapshot_id: snapshot("snap-00000001"),
         started_at: Some("2026-01-02T03:04:05Z".parse().unwrap()),
         size_gib: Some(30),
         tags: tags(&[("Name", "root")]),
         description: Some("of ami-1".into()),
         volume_id: Some("vol-0123".into()),
         completed: Some(true),
-        // Neither is in a listing.
-        locked: None,
-        shared_with: None,
-        shared_with_unread: None,
+        // Locks and permissions are not in a listing.
+        ..Snapshot::new(snapshot("snap-00000001"))
     };
     let listed = account.port().list_snapshots(&SnapshotScope::Own).await.unwrap();
     assert_eq!(listed, std::slice::from_ref(&expected));

@@ -43,6 +43,7 @@ pub(crate) fn scope(versions: TemplateVersions) -> ReferenceScope {
         versions,
         compute_environments: ComputeEnvironments::Read,
         ignore_templates: Vec::new(),
+        accounts: Vec::new(),
     }
 }
 
@@ -367,6 +368,7 @@ pub async fn an_image_that_cannot_be_read_is_unread_unless_its_template_is_ignor
     let account = A::with(unreadable()).await;
     let ignoring = |ids: &[&str]| ReferenceScope {
         ignore_templates: ids.iter().map(|id| (*id).into()).collect(),
+        accounts: Vec::new(),
         ..scope(TemplateVersions::DefaultAndLatest)
     };
     let both = [Source::LaunchTemplates, Source::AutoScalingGroups];

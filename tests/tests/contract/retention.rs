@@ -57,7 +57,7 @@ pub async fn the_rule_that_keeps_longest_counts<A: Account>() {
 }
 
 async fn rules<A: Account>(account: &A) -> Vec<RetentionRule> {
-    let mut found = account.port().list_retention_rules().await.unwrap();
+    let mut found = account.port().list_retention_rules().await.unwrap().unwrap();
     found.sort_by(|a, b| a.rule_id.cmp(&b.rule_id));
     found
 }

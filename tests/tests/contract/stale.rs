@@ -100,6 +100,7 @@ pub async fn nothing_is_stale_where_a_starter_was_not_read<A: Account>() {
         versions: TemplateVersions::All,
         compute_environments: ComputeEnvironments::LeaveOut,
         ignore_templates: Vec::new(),
+        accounts: Vec::new(),
     };
     let answers = account.port().list_references(&scope).await;
     assert_eq!(stale(&answers, Source::LaunchTemplates), ["ami-00000003", "ami-00000005"]);

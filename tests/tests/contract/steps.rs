@@ -84,7 +84,7 @@ pub async fn disabling_takes_the_launch_permissions_for_good<A: Account>() {
     let launchers = async || port.find_launch_permissions(&second).await.unwrap();
     assert_eq!(launchers().await, permissions(&["222233334444", "all", ORGANIZATION]));
     for _ in 0..2 {
-        port.disable(&second, FRESH).await.unwrap();
+        port.disable(&second, Timestamp::UNIX_EPOCH, FRESH).await.unwrap();
         assert_eq!(found().await.state, ImageState::Disabled);
         assert_eq!(found().await.launch_permissions, Some([].into()));
         assert_eq!(launchers().await, []);
@@ -122,7 +122,7 @@ pub async fn sharing_adds_to_those_that_may_launch_already<A: Account>() {
     assert_eq!(found, all);
     // The permissions that an image lost are restored as they were read.
     let held = port.find_launch_permissions(&second).await.unwrap();
-    port.disable(&second, FRESH).await.unwrap();
+    port.disable(&second, Timestamp::UNIX_EPOCH, FRESH).await.unwrap();
     port.enable(&second).await.unwrap();
     port.share(&second, &held).await.unwrap();
     assert_eq!(port.find_launch_permissions(&second).await.unwrap(), held);
@@ -148,7 +148,7 @@ pub async fn sharing_that_makes_no_sense_shares_nothing<A: Account>() {
 pub async fn a_disabled_image_cannot_be_shared<A: Account>() {
     let account = three::<A>().await;
     let first = image("ami-00000001");
-    account.port().disable(&first, FRESH).await.unwrap();
+    account.port().disable(&first, Timestamp::UNIX_EPOCH, FRESH).await.unwrap();
     let before = account.world().await;
     let error = account.port().share(&first, &permissions(&["all"])).await.unwrap_err();
     assert_eq!(error.call, "ec2:ModifyImageAttribute");
@@ -164,7 +164,7 @@ async fn every_step<A: Account>(
     [
         ("ec2:EnableImageDeprecation", port.deprecate(&image, at("2035-01-01T00:00:00Z")).await),
         ("ec2:DisableImageDeprecation", port.cancel_deprecation(&image).await),
-        ("ec2:DisableImage", port.disable(&image, FRESH).await.map(|_| ())),
+        ("ec2:DisableImage", port.disable(&image, Timestamp::UNIX_EPOCH, FRESH).await.map(|_| ())),
         ("ec2:EnableImage", port.enable(&image).await),
         ("ec2:ModifyImageAttribute", port.share(&image, &permissions(&["111122223333"])).await),
     ]

@@ -20,6 +20,7 @@ const SCOPE: ReferenceScope = ReferenceScope {
     versions: TemplateVersions::DefaultAndLatest,
     compute_environments: ComputeEnvironments::Read,
     ignore_templates: Vec::new(),
+    accounts: Vec::new(),
 };
 
 async fn calls(account: &OverTheWire) -> BTreeMap<String, u32> {

@@ -225,7 +225,8 @@ fn reap(fake: &Fake) -> JobReport {
     let event = schedule();
     let report = run_job(fake, &policy, Mode::Apply, Some(to), function, &event, &NoDeadline);
     let mut report = report.unwrap();
-    let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
+    let target =
+        AccountRegion { account: fake.account().clone(), region: Some(fake.region().clone()) };
     block_on(report.publish(to, &target, &NoDeadline));
     report
 }

@@ -53,7 +53,8 @@ fn run_with_bus(
     deadline: &dyn Deadline,
 ) -> JobReport {
     let to = NamedBus { bus: fake, name: "default" };
-    let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
+    let target =
+        AccountRegion { account: fake.account().clone(), region: Some(fake.region().clone()) };
     let mut report = run_job(fake, POLICY, mode, Some(to), function, event, deadline).unwrap();
     block_on(report.publish(to, &target, deadline));
     report
@@ -84,7 +85,8 @@ fn run_job(
     deadline: &dyn Deadline,
 ) -> Result<JobReport, JobError> {
     let policy = Policy::parse(policy, "test").unwrap();
-    let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
+    let target =
+        AccountRegion { account: fake.account().clone(), region: Some(fake.region().clone()) };
     let job = Job {
         cloud: fake,
         instances: fake,

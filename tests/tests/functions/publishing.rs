@@ -87,7 +87,8 @@ fn says_what_has_no_effect() {
     assert_eq!(first.text, said);
     // A run without snapshots has no such field.
     let report = run_under(&fake, POLICY, Mode::Plan, FunctionKind::PruneImages, &schedule());
-    let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
+    let target =
+        AccountRegion { account: fake.account().clone(), region: Some(fake.region().clone()) };
     let completed = report.events.last().unwrap().message(&target).unwrap();
     assert!(!completed.detail.contains("notes"), "{}", completed.detail);
 }
@@ -127,7 +128,8 @@ fn counts_what_nobody_took() {
     let fake = family();
     let report = run(&fake, FunctionKind::PruneImages, &schedule());
     fake.set(steward_tests::switches::Switches::deny(&["events:PutEvents"]));
-    let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
+    let target =
+        AccountRegion { account: fake.account().clone(), region: Some(fake.region().clone()) };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let published =
         runtime.block_on(publish(&fake, "default", &target, &report.events, &NoDeadline));
@@ -140,7 +142,8 @@ fn names_what_each_message_is_about() {
     let fake = family();
     let report = run(&fake, FunctionKind::PruneImages, &schedule());
     fake.forget_calls();
-    let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
+    let target =
+        AccountRegion { account: fake.account().clone(), region: Some(fake.region().clone()) };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(publish(&fake, "desk", &target, &report.events, &NoDeadline));
     let [Call::Put(bus, messages)] = &fake.calls()[..] else { panic!() };
@@ -166,7 +169,7 @@ fn is_within_the_limits_of_a_bus_and_shows_every_character() {
     let event = Event::ImageTagged(ImageTagged { header, image_id: "ami-1".into(), tags });
     let target = AccountRegion {
         account: "123456789012".parse().unwrap(),
-        region: "eu-central-1".parse().unwrap(),
+        region: Some("eu-central-1".parse().unwrap()),
     };
     let message = event.message(&target).unwrap();
     assert!(message.bytes() <= MAX_BATCH_BYTES, "{}", message.bytes());

@@ -51,6 +51,7 @@ const SCOPE: ReferenceScope = ReferenceScope {
     versions: TemplateVersions::DefaultAndLatest,
     compute_environments: ComputeEnvironments::Read,
     ignore_templates: Vec::new(),
+    accounts: Vec::new(),
 };
 
 pub const READINGS: &[PortReading] = &[
@@ -186,7 +187,7 @@ pub const READINGS: &[PortReading] = &[
         name: "list_retention_rules",
         read: |aws| {
             Box::pin(async {
-                let found = aws.list_retention_rules().await?;
+                let found = aws.list_retention_rules().await?.unwrap_or_default();
                 // A longer retention and fewer covered resources allow fewer removals.
                 let frees = found.iter().filter(|rule| rule.in_effect);
                 let frees = frees.map(|rule| {

@@ -23,7 +23,7 @@ pub fn run<T>(work: impl Future<Output = T>) -> T {
 }
 
 pub fn target(fake: &Fake) -> AccountRegion {
-    AccountRegion { account: fake.account().clone(), region: fake.region().clone() }
+    AccountRegion { account: fake.account().clone(), region: Some(fake.region().clone()) }
 }
 
 pub fn inventory(fake: &Fake) -> Inventory {
@@ -31,6 +31,7 @@ pub fn inventory(fake: &Fake) -> Inventory {
         versions: TemplateVersions::DefaultAndLatest,
         compute_environments: ComputeEnvironments::Read,
         ignore_templates: Vec::new(),
+        accounts: Vec::new(),
     };
     run(collect::collect_inventory(fake, &target(fake), &scope, now(), RunContext::UNLIMITED))
 }

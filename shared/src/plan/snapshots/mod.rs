@@ -25,7 +25,7 @@ use super::protect::{Recovery, manager_by_tags, opt_out};
 use super::{Refusal, exists, state_tags};
 use crate::model::{
     AccountId, DeletionMark, ImageId, Inventory, Recyclable, RecycledImage, Region, Snapshot,
-    SnapshotId, SnapshotReference, Source, Unread, for_others,
+    SnapshotId, SnapshotReference, Source, TagNames, Unread, for_others,
 };
 use crate::policy::{Check, Orphans, Policy, SharedSnapshots};
 
@@ -34,8 +34,9 @@ use crate::policy::{Check, Orphans, Policy, SharedSnapshots};
 pub struct SnapshotPlan {
     /// The account of the inventory.
     pub account: AccountId,
-    /// The Region of the inventory.
-    pub region: Region,
+    /// The Region of the inventory; `None` if it covers all Regions of the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<Region>,
     /// The time of the plan.
     pub planned_at: Timestamp,
     /// Why the plan tags and deletes nothing, if it is refused.
@@ -198,7 +199,7 @@ impl<'a> SnapshotFacts<'a> {
         };
         for image in inventory.images.iter().filter(|image| exists(image)) {
             world.images.insert(&image.image_id);
-            for snapshot in &image.snapshots {
+            for snapshot in image.all_snapshots() {
                 world.users.entry(snapshot).or_default().push(&image.image_id);
             }
         }
@@ -305,7 +306,7 @@ impl<'a> SnapshotFacts<'a> {
         if let Some(error) = &snapshot.shared_with_unread {
             kept.push(SnapshotReason::PermissionsUnread { error: error.clone() });
         }
-        if !self.recovery.covers(Recyclable::Snapshots, &snapshot.tags) {
+        if !self.recovery.covers_snapshot(snapshot) {
             kept.push(SnapshotReason::NotRecoverable);
         }
         kept
@@ -318,8 +319,8 @@ fn decide(
     policy: &Policy,
     now: Timestamp,
 ) -> SnapshotDecision {
-    let named = image_of(snapshot, policy);
-    let origin = Origin::of(snapshot);
+    let named = image_of(snapshot, &policy.tag_names);
+    let origin = Origin::of(snapshot, &policy.tag_names);
     let mut kept = world.references_of(snapshot, named.as_ref(), policy);
     if let Some(image) = origin.as_ref().map(Origin::image)
         && Some(image) != named.as_ref()
@@ -407,6 +408,6 @@ pub fn protections_of(snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> V
     opted_out.into_iter().chain(kept).chain(managed).chain(unknown).collect()
 }
 
-fn image_of(snapshot: &Snapshot, policy: &Policy) -> Option<ImageId> {
-    snapshot.tags.get(&policy.tag_names.image).and_then(|id| id.parse().ok())
+fn image_of(snapshot: &Snapshot, names: &TagNames) -> Option<ImageId> {
+    snapshot.tags.get(&names.image).and_then(|id| id.parse().ok())
 }

@@ -13,7 +13,7 @@ use super::reason::SnapshotCap;
 use super::{
     SnapshotAction, SnapshotDecision, SnapshotFacts, SnapshotReason, image_of, protections_of,
 };
-use crate::model::{ImageId, Inventory, Snapshot, SnapshotId};
+use crate::model::{Attribution, ImageId, Inventory, Snapshot, SnapshotId, TagNames};
 use crate::policy::{Orphans, Policy};
 
 /// A snapshot is started before its image can be listed. After one day, the image certainly can be
@@ -35,7 +35,7 @@ pub(super) fn decide(
     if world.users.contains_key(&snapshot.snapshot_id) {
         return None;
     }
-    let origin = Origin::of(snapshot)?;
+    let origin = Origin::of(snapshot, &policy.tag_names)?;
     let image = origin.image();
     if world.images.contains(image) {
         return None;
@@ -43,7 +43,7 @@ pub(super) fn decide(
     let mut kept = world.references_of(snapshot, Some(image), policy);
     kept.extend(protections_of(snapshot, policy, now));
     // A tag that names a different image can only keep the snapshot.
-    let disagrees = image_of(snapshot, policy).is_some_and(|named| named != *image);
+    let disagrees = image_of(snapshot, &policy.tag_names).is_some_and(|named| named != *image);
     if disagrees || matches!(origin, Origin::Unverified(_)) {
         kept.push(SnapshotReason::OriginUnverified { image: image.clone() });
     }
@@ -129,8 +129,11 @@ pub(super) enum Origin {
 }
 
 impl Origin {
-    /// The origin of `snapshot`. `None` if EC2 does not attribute it to an image.
-    pub(super) fn of(snapshot: &Snapshot) -> Option<Self> {
+    /// The origin of `snapshot`. `None` if nothing attributes it to an image.
+    pub(super) fn of(snapshot: &Snapshot, names: &TagNames) -> Option<Self> {
+        if snapshot.attribution == Attribution::StateTag {
+            return image_of(snapshot, names).map(Self::Known);
+        }
         let hint = hint(snapshot.description.as_deref()?)?;
         let has_volume = has_volume(snapshot);
         Some(match hint {
@@ -149,8 +152,8 @@ impl Origin {
 }
 
 /// The image for which EC2 created `snapshot`, if that is certain.
-pub(in crate::plan) fn attributed_to(snapshot: &Snapshot) -> Option<ImageId> {
-    match Origin::of(snapshot)? {
+pub(in crate::plan) fn attributed_to(snapshot: &Snapshot, names: &TagNames) -> Option<ImageId> {
+    match Origin::of(snapshot, names)? {
         Origin::Known(image) => Some(image),
         Origin::Unverified(_) => None,
     }
@@ -193,12 +196,15 @@ mod tests {
     use super::*;
 
     fn origin(description: &str, volume: Option<&str>) -> Option<Origin> {
-        Origin::of(&Snapshot {
-            description: Some(description.into()),
-            volume_id: volume.map(Into::into),
-            tags: [("image-steward:image", "ami-9")].into_iter().collect(),
-            ..Snapshot::new("snap-1".parse().unwrap())
-        })
+        Origin::of(
+            &Snapshot {
+                description: Some(description.into()),
+                volume_id: volume.map(Into::into),
+                tags: [("image-steward:image", "ami-9")].into_iter().collect(),
+                ..Snapshot::new("snap-1".parse().unwrap())
+            },
+            &TagNames::under("image-steward:"),
+        )
     }
 
     fn ami(id: &str) -> ImageId {

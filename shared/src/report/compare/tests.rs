@@ -81,7 +81,7 @@ fn totals_are_in_images_gib_and_usd() {
     assert_eq!((back.images, back.gib), (0, 0));
     // One of the two sizes is unknown.
     assert_eq!((step.images, step.gib, step.sizes_unknown), (2, 8, 1));
-    let price = Price::in_region(&"us-east-1".parse().unwrap());
+    let price = Price::in_region(&Some("us-east-1".parse().unwrap()));
     assert!((kept.usd_month - 8.0 * price.usd_per_gib_month).abs() < 0.005);
     assert!(kept.usd_month > 0.0);
 }

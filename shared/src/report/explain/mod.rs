@@ -29,7 +29,7 @@ pub struct Explanation {
     /// The account of the plan.
     pub account: AccountId,
     /// The Region of the plan.
-    pub region: Region,
+    pub region: Option<Region>,
     /// The time for which the plan was computed.
     pub planned_at: Timestamp,
     /// The image.
@@ -160,6 +160,11 @@ fn found(reason: &Reason) -> Option<CitedReference> {
         | ReferenceKind::SsmParameter
         | ReferenceKind::ImageRecipe
         | ReferenceKind::ContainerRecipe => Some(Source::ImageReferences),
+        ReferenceKind::VirtualMachine => Some(Source::VirtualMachines),
+        ReferenceKind::ScaleSet => Some(Source::ScaleSets),
+        ReferenceKind::ScaleSetInstance => Some(Source::ScaleSetInstances),
+        ReferenceKind::ImageTemplate => Some(Source::ImageTemplates),
+        ReferenceKind::ImageVersion => Some(Source::ImageVersions),
         ReferenceKind::Other(_) => None,
     };
     let (kind, arn, version) = (kind.clone(), arn.clone(), version.clone());
@@ -172,7 +177,7 @@ fn is_untouchable(reason: &Reason) -> bool {
         reason,
         Reason::NotOurs { .. }
             | Reason::State { .. }
-            | Reason::Protected
+            | Reason::Protected { .. }
             | Reason::ManagedElsewhere { .. }
             | Reason::OptedOut { .. }
             | Reason::Pinned
@@ -196,13 +201,17 @@ fn to_keep(image: &Image, policy: &Policy, plan: &Plan) -> Vec<String> {
 }
 
 /// Returns the command that restores `image`.
-fn restore_command(image: &ImageId, region: &Region, names: &TagNames) -> String {
+fn restore_command(image: &ImageId, region: &Option<Region>, names: &TagNames) -> String {
     in_place("restore", image, region, names)
 }
 
 /// Returns a command for `image`, with its options.
-fn in_place(command: &str, image: &ImageId, region: &Region, names: &TagNames) -> String {
-    let command = format!("image-steward {command} {image} --region {region}");
+fn in_place(command: &str, image: &ImageId, region: &Option<Region>, names: &TagNames) -> String {
+    let place = match region {
+        Some(region) => format!("--region {region}"),
+        None => format!("--subscription {}", image.account_in_id().unwrap_or("SUBSCRIPTION")),
+    };
+    let command = format!("image-steward {command} {} {place}", shell_word(image.as_str()));
     match names.prefix() {
         DEFAULT_PREFIX => command,
         prefix => format!("{command} --prefix {}", shell_word(prefix)),

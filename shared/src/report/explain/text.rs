@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::{CitedReference, Explanation, Milestone, RuleOutcome, Verdict, When, restore_command};
 use crate::collect::{DeleteAfter, Remnant, RemnantLocation, Remnants};
 use crate::model::{
-    AccountRegion, Image, ImageId, LaunchPermission, Region, ResourceText, Source, TagNames,
-    Unread, join_permissions,
+    AccountId, AccountRegion, Image, ImageId, LaunchPermission, Region, ResourceText, Source,
+    TagNames, Unread, join_permissions, place_of,
 };
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan};
 use crate::plan::{Action, Next, WHOLE_RULE};
@@ -43,8 +43,8 @@ pub fn gone_text(
     style: OutputStyle,
 ) -> String {
     let mut page = ExplanationText { text: String::new(), style };
-    let AccountRegion { account, region } = target;
-    page.title(&format!("{image}: not in account {account}, Region {region}"));
+    let AccountRegion { account: _, region } = target;
+    page.title(&format!("{image}: not in {target}"));
     let Remnants { recycled, snapshots, unread } = remnants;
     match recycled {
         Some(bin) => {
@@ -60,7 +60,7 @@ pub fn gone_text(
             page.section("Location", &lines);
         }
         None if remnants.is_nothing() => {
-            page.section("Location", &nowhere(image, region, !unread.is_empty()));
+            page.section("Location", &nowhere(image, target, !unread.is_empty()));
         }
         None => page.section(
             "Location",
@@ -90,9 +90,13 @@ pub fn gone_text(
 }
 
 /// Describes an image that was found nowhere.
-fn nowhere(image: &ImageId, region: &Region, is_unread: bool) -> Vec<String> {
+fn nowhere(image: &ImageId, target: &AccountRegion, is_unread: bool) -> Vec<String> {
+    let place = match &target.region {
+        Some(region) => region.to_string(),
+        None => place_of(&target.account, None),
+    };
     let mut lines = vec![format!(
-        "{image} is neither in {region} nor in the Recycle Bin there, and no snapshot refers to it."
+        "{image} is neither in {place} nor in the Recycle Bin there, and no snapshot refers to it."
     )];
     lines.push(match is_unread {
         true => "Some sources could not be read.".to_owned(),
@@ -188,9 +192,12 @@ fn what_it_is(explanation: &Explanation) -> Vec<String> {
         None => "creation time unknown".to_owned(),
     });
     lines.push(match &image.owner_id {
-        Some(owner) if owner == account => format!("owned by this account, {account}, in {region}"),
-        Some(owner) => format!("owned by account {owner}; this is {account}, {region}"),
-        None => format!("owner unknown; this is {account}, {region}"),
+        Some(owner) if owner == account => match region {
+            Some(region) => format!("owned by this account, {account}, in {region}"),
+            None => format!("owned by this subscription, {account}"),
+        },
+        Some(owner) => format!("owned by account {owner}; this is {}", this_is(account, region)),
+        None => format!("owner unknown; this is {}", this_is(account, region)),
     });
     lines.push(sharing(image));
     if let Some(launched) = image.last_launched_at {
@@ -218,6 +225,13 @@ fn what_it_is(explanation: &Explanation) -> Vec<String> {
         lines.push(format!("storage: at most {} GiB, {cost} a month{unknown}", thousands(gib)));
     }
     lines
+}
+
+fn this_is(account: &AccountId, region: &Option<Region>) -> String {
+    match region {
+        Some(region) => format!("{account}, {region}"),
+        None => account.to_string(),
+    }
 }
 
 /// Describes with whom the image is shared, if known.

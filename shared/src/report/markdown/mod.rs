@@ -44,9 +44,12 @@ pub fn plan_markdown(document: &MarkdownPlan<'_>) -> String {
     let MarkdownPlan { plan, snapshots, rows, alerts, origin, comparison } = *document;
     let mut head = format!("### {}\n\n", headline(plan));
     head.push_str(&format!(
-        "Account {}, Region {}, planned {}{}.\n",
-        code(plan.account.as_str()),
-        code(plan.region.as_str()),
+        "{}, planned {}{}.\n",
+        match &plan.region {
+            Some(region) =>
+                format!("Account {}, Region {}", code(plan.account.as_str()), code(region.as_str())),
+            None => format!("Subscription {}", code(plan.account.as_str())),
+        },
         minute(plan.planned_at),
         origin.map_or_else(String::new, |origin| format!(" {}", prose(&excerpt(origin, MAX_TEXT)))),
     ));

@@ -17,7 +17,7 @@ use self::month::month;
 use self::rows::{NOT_COVERED, Strings, gone, row};
 use self::sizes::Sizes;
 use super::{Price, family_name, first_deletion};
-use crate::model::{Image, ImageId, Inventory, Unread};
+use crate::model::{Image, ImageId, Inventory, Region, Unread};
 use crate::plan::snapshots::SnapshotPlan;
 use crate::plan::{Plan, Summary};
 use crate::policy::Policy;
@@ -27,6 +27,7 @@ use crate::policy::Policy;
 pub struct PageData<'a> {
     format: u32,
     account: &'a str,
+    /// Empty on Azure, where the report covers all Regions.
     region: &'a str,
     taken_at: i64,
     planned_at: i64,
@@ -117,7 +118,7 @@ impl<'a> PageData<'a> {
         Self {
             format: 1,
             account: plan.account.as_str(),
-            region: plan.region.as_str(),
+            region: plan.region.as_ref().map_or("", Region::as_str),
             taken_at: inventory.taken_at.as_second(),
             planned_at: plan.planned_at.as_second(),
             policy: about.policy_file,

@@ -17,6 +17,7 @@ pub use sums::{GroupSum, SortBy, SumBy, group_sums};
 use super::price::Price;
 use super::step_words;
 use super::style::{OutputStyle, Tone};
+use crate::model::place_of;
 use crate::plan::notes::Note;
 use crate::plan::snapshots::{SnapshotAction, SnapshotDecision, SnapshotPlan, SnapshotReason};
 use crate::plan::{Action, Decision, Plan};
@@ -96,8 +97,9 @@ pub fn plan_text(
     let found = snapshots.map_or(&[][..], |snapshots| &snapshots.decisions);
     if plan.decisions.is_empty() && found.is_empty() && plan.refusal.is_none() {
         return format!(
-            "No images found in account {}, Region {}. Check the account and the Region.\n",
-            plan.account, plan.region
+            "No images found in {}. Check the {}.\n",
+            place_of(&plan.account, plan.region.as_ref()),
+            if plan.region.is_some() { "account and the Region" } else { "subscription" },
         );
     }
     let price = Price::in_region(&plan.region);
@@ -160,7 +162,11 @@ pub fn plan_text(
 /// Returns the account, the number of images and their cost.
 fn first_line(plan: &Plan, price: &Price) -> String {
     let Plan { account, region, summary, .. } = plan;
-    let mut line = format!("Account {account}, {region}: {}", counted(summary.images, "image"));
+    let place = match region {
+        Some(region) => format!("Account {account}, {region}"),
+        None => format!("Subscription {account}"),
+    };
+    let mut line = format!("{place}: {}", counted(summary.images, "image"));
     if summary.images_gib > 0 {
         let usd = price.of(summary.images_gib).about();
         let _ = write!(line, ", {} GiB, {usd} a month", thousands(summary.images_gib));
