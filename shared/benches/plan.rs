@@ -66,7 +66,7 @@ fn world(count: usize) -> Inventory {
     Inventory {
         format: FormatNumber,
         account: "123456789012".parse().unwrap(),
-        region: "eu-central-1".parse().unwrap(),
+        region: Some("eu-central-1".parse().unwrap()),
         taken_at: now(),
         unread: Vec::new(),
         snapshots: snapshots.collect(),
@@ -90,27 +90,19 @@ fn image(n: usize) -> Image {
         tags.push(("Pinned", "yes".to_owned()));
     }
     Image {
-        image_id: format!("ami-{n:017x}").parse().unwrap(),
         name: format!("image-{family}-{days}").into(),
         owner_id: "123456789012".parse().ok(),
         created_at: Some(created_at),
         state: ImageState::Available,
         architecture: Some(if family % 2 == 0 { "x86_64" } else { "arm64" }.into()),
         platform: Some("Linux/UNIX".into()),
-        owner_alias: None,
         tags: tags.into_iter().collect(),
         snapshots: ["snap-".to_owned() + &format!("{n:017x}")]
             .iter()
             .filter_map(|id| id.parse().ok())
             .collect(),
         last_launched_at: n.is_multiple_of(50).then_some(created_at),
-        deprecation_time: None,
-        protected: false,
-        public: false,
-        launch_permissions: None,
-        launch_permissions_unread: None,
-        source_instance: None,
-        source_image: None,
+        ..Image::new(format!("ami-{n:017x}").parse().unwrap())
     }
 }
 
