@@ -71,14 +71,14 @@ impl Client {
     /// with an endpoint that is not allowed, or without certificates of the operating system.
     pub fn new(settings: ClientSettings) -> Result<Self, CloudError> {
         let time = Arc::new(SystemTime::start());
-        Self::with(settings, &Variables::of_environment(), new_transport()?, time)
+        Self::with(settings, &Variables::of_environment(), new_transport, time)
     }
 
     /// Like `new`, with everything from outside as an argument.
     pub(crate) fn with(
         settings: ClientSettings,
         variables: &Variables,
-        transport: Arc<dyn HttpClient>,
+        transport: impl FnOnce(&Endpoint) -> Result<Arc<dyn HttpClient>, CloudError>,
         time: Arc<dyn Time>,
     ) -> Result<Self, CloudError> {
         let ClientSettings { endpoint, credentials, app, first_backoff, progress } = settings;
@@ -86,6 +86,7 @@ impl Client {
             endpoint.as_deref().unwrap_or(PUBLIC_ENDPOINT).parse().map_err(|problem| {
                 configuration(ErrorKind::Other, format!("invalid endpoint: {problem}"))
             })?;
+        let transport = transport(&endpoint)?;
         let chosen = choose(credentials, variables, &endpoint, &transport)?;
         let credential_kind = chosen.kind;
         let inner = Inner {

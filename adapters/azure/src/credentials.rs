@@ -7,7 +7,9 @@
 use std::sync::Arc;
 
 use azure_core::credentials::{AccessToken, Secret, TokenCredential, TokenRequestOptions};
-use azure_core::http::{ClientOptions, HttpClient, Transport};
+use azure_core::http::{
+    ClientOptions, ExponentialRetryOptions, HttpClient, RetryOptions, Transport,
+};
 use azure_core::time::{Duration, OffsetDateTime};
 use azure_identity::{
     AzureCliCredential, ClientAssertionCredentialOptions, ClientSecretCredential,
@@ -25,6 +27,9 @@ const CLIENT_SECRET: &str = "AZURE_CLIENT_SECRET";
 const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
 const IDENTITY_ENDPOINT: &str = "IDENTITY_ENDPOINT";
 const IDENTITY_HEADER: &str = "IDENTITY_HEADER";
+
+/// Retries of a request for a token. `azure_identity` has its own number for the metadata service.
+const TOKEN_RETRIES: u32 = 3;
 
 /// The kinds of credentials, in the order in which they are looked for.
 #[derive(
@@ -170,9 +175,11 @@ pub(crate) fn choose(
             return Err(invalid("a fixed token is only sent to a loopback endpoint".to_owned()));
         }
     };
+    let retries = ExponentialRetryOptions { max_retries: TOKEN_RETRIES, ..Default::default() };
     let options = ClientOptions {
         transport: Some(Transport::new(transport.clone())),
         cloud: endpoint.cloud(),
+        retry: RetryOptions::exponential(retries),
         ..ClientOptions::default()
     };
     let credential = create(kind, variables, options)?;
@@ -226,3 +233,6 @@ fn create(
 fn invalid(message: String) -> CloudError {
     configuration(ErrorKind::Credentials, message)
 }
+
+#[cfg(test)]
+mod tests;

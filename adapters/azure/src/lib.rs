@@ -19,6 +19,8 @@ mod resource_graph;
 mod response_check;
 mod retry;
 mod send;
+#[cfg(test)]
+mod testing;
 mod time;
 mod token;
 mod transport;

@@ -70,7 +70,7 @@ struct OperationState {
     error: Option<ErrorDetail>,
 }
 
-/// The part of a resource that says whether a change of it is complete.
+/// The part of a resource that shows whether a change of it is complete.
 #[derive(Deserialize)]
 struct ResourceState {
     properties: Option<ProvisioningState>,
@@ -134,8 +134,9 @@ enum Ending {
 }
 
 impl Ending {
-    /// `None` for any other state: the documentation of Azure Resource Manager says that all others
-    /// mean that the operation is running.
+    /// `None` for any other state: by the documentation of Azure Resource Manager ("Track
+    /// asynchronous Azure operations"), only these three mean that the operation has ended. So an
+    /// unknown state is polled until the deadline.
     fn of(state: &str) -> Option<Self> {
         if state.eq_ignore_ascii_case("Succeeded") {
             Some(Self::Succeeded)
@@ -231,3 +232,6 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

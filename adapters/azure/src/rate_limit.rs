@@ -1,16 +1,17 @@
 //! Keeps calls below the rate limits of Azure.
 //!
-//! Azure reports the limits with each response. A resource provider counts by groups of operations:
-//! `x-ms-ratelimit-remaining-resource: Microsoft.Compute/DeleteGalleryImageVersion3Min;147,…`. Azure
-//! Resource Manager counts reads, writes and deletions of a subscription. Other callers share these
-//! limits, so the last report counts, less the calls that were sent since.
+//! Azure reports the limits with each response. A resource provider has a budget for each kind of
+//! operation: `x-ms-ratelimit-remaining-resource: Microsoft.Compute/DeleteGalleryImageVersion3Min;147,…`. Azure
+//! Resource Manager has budgets for reads, writes and deletions. Other callers share them, so the last
+//! report counts, less the calls that were sent since.
 //!
-//! The rule is the same for each group of a subscription:
+//! The rule is the same for each budget of a subscription:
 //! - While more than a reserve remains ([`MIN_RESERVE`], or a tenth of the highest value seen), calls
 //!   are not delayed.
-//! - Below, calls are sent one after the other, at the rate at which the group's budget returns: the
+//! - Below, calls are sent one after the other, at the rate at which the budget returns: the
 //!   window divided by the highest value seen, at most [`MAX_SPACING`].
-//! - After a response with a wait (`Retry-After`), no such call is sent before its end.
+//! - After a throttled call with a wait (`Retry-After`), no such call is sent before its end. If that
+//!   is longer than [`MAX_RETRY_AFTER`], such calls fail.
 //!
 //! The limits of a provider also depend on the location, which the call does not always name. Then
 //! the location with the smallest budget slows the calls to the others.
@@ -20,13 +21,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::reply::Reply;
+use crate::retry::MAX_RETRY_AFTER;
 
 /// The smallest budget at which calls are delayed. More than [`MAX_CONCURRENT`] calls, whose
 /// responses have not been read yet.
 const MIN_RESERVE: u32 = 10;
-/// The longest interval between calls of one group, while the provider does not throttle them.
+/// The longest interval between calls from one budget, while the provider does not throttle them.
 const MAX_SPACING: Duration = Duration::from_secs(15);
-/// The maximum number of calls that are sent and not answered.
+/// The maximum number of calls without a response at one time.
 pub(crate) const MAX_CONCURRENT: usize = 8;
 /// The wait after a response with an exhausted quota of Resource Graph, if it does not name one.
 /// Documented are 15 queries in 5 seconds.
@@ -98,6 +100,10 @@ struct State {
     blocked: HashMap<CallKey, Duration>,
 }
 
+/// Azure asked for this wait, which is too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BlockedFor(pub(crate) Duration);
+
 /// The rate limits of all calls.
 #[derive(Debug, Default)]
 pub(crate) struct RateLimits(Mutex<State>);
@@ -108,17 +114,28 @@ impl RateLimits {
     }
 
     /// Takes the call from its budgets. Returns how long to wait before it is sent.
-    pub(crate) fn delay(&self, subscription: &str, call: &'static str, now: Duration) -> Duration {
+    ///
+    /// # Errors
+    /// [`BlockedFor`] if Azure asked for a longer wait than [`MAX_RETRY_AFTER`].
+    pub(crate) fn delay(
+        &self,
+        subscription: &str,
+        call: &'static str,
+        now: Duration,
+    ) -> Result<Duration, BlockedFor> {
         let mut state = self.state();
         let State { budgets_of, budgets, blocked } = &mut *state;
         let key = (subscription.to_owned(), call);
         let mut at = blocked.get(&key).copied().unwrap_or_default().max(now);
+        if at - now > MAX_RETRY_AFTER {
+            return Err(BlockedFor(at - now));
+        }
         for name in budgets_of.get(&key).into_iter().flatten() {
             if let Some(budget) = budgets.get_mut(&(subscription.to_owned(), name.clone())) {
                 at = at.max(budget.take(now));
             }
         }
-        at.saturating_sub(now)
+        Ok(at - now)
     }
 
     /// Delays all calls of this kind by `wait`.
@@ -203,3 +220,6 @@ fn hours_minutes_seconds(text: &str) -> Option<Duration> {
     let total = u64::from(hours) * 3600 + u64::from(minutes) * 60 + u64::from(seconds) + rounded;
     Some(Duration::from_secs(total))
 }
+
+#[cfg(test)]
+mod tests;

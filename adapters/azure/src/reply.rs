@@ -6,7 +6,7 @@ use steward::cloud::CloudError;
 
 use crate::error::{bad_response, failed};
 
-/// A response and the call that it answers.
+/// A response and its call.
 #[derive(Debug)]
 pub(crate) struct Reply {
     /// The permission that the call needs.

@@ -37,7 +37,9 @@ fn parse_body<T: DeserializeOwned>(reply: &Reply) -> Result<T, String> {
     match body.trim_ascii().first() {
         None => return Err("empty".to_owned()),
         Some(b'<') => return Err("HTML or XML instead of JSON".to_owned()),
-        Some(_) => {}
+        Some(b'{') => {}
+        // `serde` would read an array as an object without names.
+        Some(_) => return Err("not a JSON object".to_owned()),
     }
     let text = std::str::from_utf8(body).map_err(|_| "not UTF-8".to_owned())?;
     // Also checks that nothing follows the JSON.
@@ -47,10 +49,13 @@ fn parse_body<T: DeserializeOwned>(reply: &Reply) -> Result<T, String> {
     let mut json = serde_json::Deserializer::from_str(text);
     serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let path = error.path().to_string();
-        // The position in a text of one line says nothing.
+        // The position in a text of one line is no help.
         let problem = error.into_inner().to_string();
         let problem = problem.rsplit_once(" at line ").map_or(&*problem, |(problem, _)| problem);
-        one_line(&format!("{problem} in `{path}`"))
+        match path.as_str() {
+            "." => one_line(problem),
+            _ => one_line(&format!("{problem} in `{path}`")),
+        }
     })
 }
 
@@ -119,5 +124,116 @@ impl<'de> Visitor<'de> for KeysOnce {
             fields.next_value::<Self>()?;
         }
         Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::testing::{Answer, CALL};
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    struct Resource {
+        id: String,
+        properties: Properties,
+    }
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    struct Properties {
+        sizes: Vec<u32>,
+    }
+
+    fn problem_of(reply: &Reply) -> String {
+        let error = parse::<Resource>(reply).unwrap_err();
+        assert_eq!(error.call, CALL);
+        error.message
+    }
+
+    #[test]
+    fn a_complete_response_is_read() {
+        let body = r#"{"id": "a", "properties": {"sizes": [1, 2], "new": {}}, "type": "t"}"#;
+        for body in [body.to_owned(), format!("\u{feff}{body}"), format!(" {body}\r\n")] {
+            let length = body.len().to_string();
+            let reply = Answer::new(200, body).with("content-length", length).reply(CALL);
+            let expected =
+                Resource { id: "a".into(), properties: Properties { sizes: vec![1, 2] } };
+            assert_eq!(parse::<Resource>(&reply), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn an_unusable_response_names_its_size_and_its_fault() {
+        for (body, problem) in [
+            ("", "(0 bytes): empty"),
+            (" \n", "(2 bytes): empty"),
+            ("<html>", "(6 bytes): HTML or XML instead of JSON"),
+            ("null", "(4 bytes): not a JSON object"),
+            ("[\"a\", [[1]]]", "(12 bytes): not a JSON object"),
+            ("{\"id\": \"a\", \"prop", "(17 bytes): truncated: EOF while parsing a string"),
+            ("{\"id\": \"a\"}", "(11 bytes): missing field `properties`"),
+            ("{\"id\": null, \"properties\": {}}", "invalid type: null, expected a string in `id`"),
+            (
+                "{\"id\": \"a\", \"properties\": {\"sizes\": [1, -2]}}",
+                "invalid value: integer `-2`, expected u32 in `properties.sizes[1]`",
+            ),
+            ("{\"a\": {\"b\": 1, \"b\": 2}}", "`b` twice"),
+            ("{} {}", "trailing characters"),
+            ("not JSON", "not a JSON object"),
+            ("{not JSON}", "key must be a string"),
+        ] {
+            let message = problem_of(&Answer::new(200, body).reply(CALL));
+            assert!(message.starts_with("unusable response ("), "{message}");
+            assert!(message.contains(problem), "{body}: {message}");
+        }
+        let reply = Reply { body: b"{\"\xff\": 1}"[..].into(), ..Answer::new(200, "").reply(CALL) };
+        assert!(problem_of(&reply).ends_with("(8 bytes): not UTF-8"));
+    }
+
+    #[test]
+    fn the_announced_size_counts() {
+        for (announced, problem) in
+            [("12345", "truncated: 12,345 bytes were announced"), ("x", "invalid content-length")]
+        {
+            let reply = Answer::new(200, "{}").with("content-length", announced).reply(CALL);
+            assert!(problem_of(&reply).ends_with(problem));
+        }
+    }
+
+    fn json_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            "[ -~é]{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 24, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::btree_map("[a-z]{1,4}", inner, 0..5)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_truncated_body_is_always_an_error(value in json_value(), at in any::<prop::sample::Index>()) {
+            let body = json!({"value": value}).to_string();
+            prop_assert!(parse::<Value>(&Answer::new(200, &*body).reply(CALL)).is_ok());
+            let kept = &body.as_bytes()[..at.index(body.len())];
+            let reply = Reply { body: kept.to_vec().into(), ..Answer::new(200, "").reply(CALL) };
+            let error = parse::<Value>(&reply).unwrap_err();
+            let size = format!("({} bytes)", thousands(kept.len()));
+            prop_assert!(error.message.contains(&size), "{}", error);
+        }
+
+        #[test]
+        fn a_repeated_key_is_always_an_error(value in json_value(), key in "[a-z]{1,4}") {
+            let body = format!("{{\"x\": [{{\"{key}\": {value}, \"{key}\": {value}}}]}}");
+            prop_assert!(parse::<Value>(&Answer::new(200, body).reply(CALL)).is_err());
+        }
     }
 }

@@ -37,3 +37,40 @@ pub(crate) fn backoff(first: Duration, attempt: u32) -> Duration {
     let random = u32::try_from(random).unwrap_or_default();
     full / 2 + full * random / 1024
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Answer, CALL};
+
+    #[test]
+    fn the_wait_is_read_from_the_headers() {
+        for (name, value, wait) in [
+            ("retry-after", "0", Some(0)),
+            ("retry-after", " 17 ", Some(17_000)),
+            ("retry-after-ms", "250", Some(250)),
+            ("x-ms-retry-after-ms", "1500", Some(1500)),
+            ("retry-after", "-1", None),
+            ("retry-after", "soon", None),
+            ("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT", None),
+        ] {
+            let reply = Answer::new(429, "").with(name, value).reply(CALL);
+            assert_eq!(retry_after(&reply), wait.map(Duration::from_millis), "{name}: {value}");
+        }
+        assert_eq!(retry_after(&Answer::new(429, "").reply(CALL)), None);
+    }
+
+    #[test]
+    fn each_wait_is_longer_and_not_the_same_for_all() {
+        let second = Duration::from_secs(1);
+        let mut found = std::collections::HashSet::new();
+        for _ in 0..50 {
+            for (attempt, full) in [(1, 1), (2, 2), (3, 4)] {
+                let wait = backoff(second, attempt);
+                assert!(wait >= second * full / 2 && wait < second * full, "{wait:?}");
+                found.insert(wait);
+            }
+        }
+        assert!(found.len() > 10);
+    }
+}

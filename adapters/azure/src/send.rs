@@ -14,7 +14,8 @@ use steward::text_fmt::thousands;
 
 use crate::client::{Client, Inner};
 use crate::endpoint::subscription_of;
-use crate::error::{bad_response, causes, failed, no_token, not_reached};
+use crate::error::{bad_response, causes, failed, no_token, not_reached, throttled};
+use crate::rate_limit::BlockedFor;
 use crate::reply::Reply;
 use crate::response_check::MAX_BODY;
 use crate::retry::{MAX_ATTEMPTS, MAX_RETRY_AFTER, backoff, is_transient, retry_after};
@@ -39,7 +40,7 @@ impl Outgoing {
 }
 
 impl Client {
-    /// Sends a call until it is answered, at most [`MAX_ATTEMPTS`] times. The response may have any
+    /// Sends a call until there is a response, at most [`MAX_ATTEMPTS`] times. The response may have any
     /// status that another attempt would not change.
     pub(crate) async fn send(&self, outgoing: Outgoing) -> Result<Reply, CloudError> {
         let call = outgoing.call;
@@ -67,7 +68,12 @@ impl Client {
                 return last_error.map_or(Ok(None), Err);
             }
             let token = tokens.get().await.map_err(|error| no_token(call, &error))?;
-            let delay = limits.delay(&subscription, call, time.now());
+            let delay = match limits.delay(&subscription, call, time.now()) {
+                Ok(delay) => delay,
+                Err(BlockedFor(wait)) => {
+                    return Err(last_error.unwrap_or_else(|| throttled(call, wait)));
+                }
+            };
             if !delay.is_zero() {
                 time.sleep(delay).await;
             }
@@ -99,18 +105,16 @@ impl Client {
                     progress.report(ProgressEvent::Throttled);
                     let error = failed(&reply);
                     let asked = retry_after(&reply);
+                    if let Some(asked) = asked.filter(|_| reply.status == 429) {
+                        // Concurrent calls of the same kind would be throttled, too.
+                        limits.block(&subscription, call, time.now(), asked);
+                    }
                     if let Some(asked) = asked.filter(|asked| *asked > MAX_RETRY_AFTER) {
                         let seconds = thousands(asked.as_secs());
                         let message = format!("{}; retry after {seconds} seconds", error.message);
                         return Err(CloudError { message, ..error });
                     }
                     last_error = Some(error);
-                    if reply.status == 429
-                        && let Some(asked) = asked
-                    {
-                        // Concurrent calls of the same kind would be throttled, too.
-                        limits.block(&subscription, call, time.now(), asked);
-                    }
                     asked
                 }
                 Err(AttemptError::NotReached(cause)) => {
@@ -189,3 +193,6 @@ async fn read(call: &'static str, response: AsyncRawResponse) -> Result<Reply, A
     }
     Ok(Reply { call, status: status.into(), headers, body: body.into() })
 }
+
+#[cfg(test)]
+mod tests;
