@@ -72,7 +72,7 @@ impl Loaded {
         if let Some(live) = &self.live {
             let is_selected = |other: &Image| other.image_id == *image;
             let (inventory, reading) = (&mut self.inventory, context.reading());
-            collect::read_launch_permissions(&live.aws, inventory, is_selected, reading).await;
+            collect::read_launch_permissions(live.cloud(), inventory, is_selected, reading).await;
             self.read_references_to(std::slice::from_ref(image), policy, context).await;
         }
     }
@@ -92,8 +92,14 @@ impl Loaded {
             context.hint("not in the inventory: references that only EC2 reports, for example from SSM parameters");
             return;
         };
-        collect::read_references(&live.aws, &mut self.inventory, policy, images, context.reading())
-            .await;
+        collect::read_references(
+            live.cloud(),
+            &mut self.inventory,
+            policy,
+            images,
+            context.reading(),
+        )
+        .await;
         self.plan = plan(&self.inventory, policy, self.plan.planned_at);
     }
 }
@@ -110,15 +116,15 @@ pub async fn load_live(
     let context = context.reading();
     let scope = policy.safety.reference_scope();
     let mut inventory =
-        collect::collect_inventory(&live.aws, &live.target, &scope, now, context).await;
-    collect::read_references(&live.aws, &mut inventory, policy, images, context).await;
+        collect::collect_inventory(live.cloud(), &live.target, &scope, now, context).await;
+    collect::read_references(live.cloud(), &mut inventory, policy, images, context).await;
     let is_selected = |image: &Image| sharing || images.contains(&image.image_id);
-    collect::read_launch_permissions(&live.aws, &mut inventory, is_selected, context).await;
+    collect::read_launch_permissions(live.cloud(), &mut inventory, is_selected, context).await;
     let (plan, mut permissions) =
-        collect::plan_verified(&live.aws, &mut inventory, policy, now, context).await;
-    collect::read_snapshot_references(&live.aws, &mut inventory, policy, context).await;
+        collect::plan_verified(live.cloud(), &mut inventory, policy, now, context).await;
+    collect::read_snapshot_references(live.cloud(), &mut inventory, policy, context).await;
     let (snapshots, of_snapshots) =
-        collect::plan_snapshots_verified(&live.aws, &mut inventory, policy, now, context).await;
+        collect::plan_snapshots_verified(live.cloud(), &mut inventory, policy, now, context).await;
     permissions.snapshots = of_snapshots.snapshots;
     Loaded { inventory, plan, snapshots, permissions, live: None }
 }

@@ -23,15 +23,15 @@ pub async fn read_for(
     now: Timestamp,
     context: &Context,
 ) -> (Inventory, Plan) {
-    let (aws, context) = (&live.aws, context.reading());
+    let (cloud, context) = (live.cloud(), context.reading());
     let mut inventory = match known {
         Some(known) => known,
         None => {
             let scope = policy.safety.reference_scope();
-            collect::collect_inventory(aws, &live.target, &scope, now, context).await
+            collect::collect_inventory(cloud, &live.target, &scope, now, context).await
         }
     };
-    let (plan, _) = collect::plan_verified(aws, &mut inventory, policy, now, context).await;
+    let (plan, _) = collect::plan_verified(cloud, &mut inventory, policy, now, context).await;
     (inventory, plan)
 }
 

@@ -7,24 +7,43 @@
 //! all error codes. `pagination` reads listings, `operations` follows changes that take long,
 //! `resource_graph` queries many subscriptions at once.
 
+mod api;
+pub mod arm_id;
+mod azure;
 mod client;
 mod credentials;
 mod endpoint;
 mod error;
+mod galleries;
+mod image_lifecycle;
+mod image_mapping;
+mod images;
+pub mod latest;
+mod launch_sources;
 mod operations;
 mod pagination;
+mod patience;
+mod permissions;
 mod rate_limit;
+mod recycle_bin;
+mod references;
 mod reply;
 mod resource_graph;
 mod response_check;
 mod retry;
 mod send;
+mod snapshots;
+mod tags;
 #[cfg(test)]
 mod testing;
 mod time;
 mod token;
 mod transport;
+pub mod types;
+mod virtual_machines;
 
+pub use self::api::{RoleUse, actions};
+pub use self::azure::{Azure, Connect, connect};
 pub use self::client::{Client, ClientSettings};
 pub use self::credentials::{CredentialChoice, CredentialKind, FixedToken};
 pub use self::endpoint::{Endpoint, InvalidEndpoint, PUBLIC_ENDPOINT};

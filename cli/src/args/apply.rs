@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use steward::policy::PolicyDigest;
 
-use super::{AwsArgs, OutputArgs, PolicyArgs};
+use super::{AccountArgs, OutputArgs, PolicyArgs};
 
 /// Arguments of `apply`.
 #[derive(Debug, Args)]
@@ -30,7 +30,7 @@ pub struct ApplyArgs {
     #[arg(short, long)]
     pub yes: bool,
     #[command(flatten)]
-    pub place: AwsArgs,
+    pub place: AccountArgs,
     #[command(flatten)]
     pub output: OutputArgs,
 }

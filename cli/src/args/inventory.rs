@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use steward::model::ImageRef;
 
-use super::{AwsArgs, InputArgs, OutputArgs, PolicyArgs};
+use super::{AccountArgs, InputArgs, OutputArgs, PolicyArgs};
 
 /// Arguments of `inventory`.
 #[derive(Debug, Args)]
 pub struct InventoryArgs {
     #[command(flatten)]
-    pub place: AwsArgs,
+    pub place: AccountArgs,
     /// Read all launch template versions, like `template_versions = "all"`.
     #[arg(help_heading = "Inventory options", long)]
     pub all_template_versions: bool,
@@ -68,7 +68,7 @@ pub struct InitArgs {
     /// Translate this file instead of reading the account; repeatable
     ///
     /// The file contains Cloud Custodian policies for images (YAML), or amicleaner command lines.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["region", "profile", "endpoint_url"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = super::shared::ACCOUNT_OPTIONS)]
     pub from: Vec<PathBuf>,
     #[command(flatten)]
     pub input: InputArgs,

@@ -4,7 +4,7 @@ use clap::Args;
 use steward::model::ResourceRef;
 use steward::time_input::{DurationInput, TimeInput};
 
-use super::{AwsArgs, OutputArgs, PrefixArgs};
+use super::{AccountArgs, OutputArgs, PrefixArgs};
 
 /// Arguments of `keep`.
 #[derive(Debug, Args)]
@@ -32,7 +32,7 @@ pub struct KeepArgs {
     #[command(flatten)]
     pub prefix: PrefixArgs,
     #[command(flatten)]
-    pub place: AwsArgs,
+    pub place: AccountArgs,
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -46,7 +46,7 @@ pub struct UnkeepArgs {
     #[command(flatten)]
     pub prefix: PrefixArgs,
     #[command(flatten)]
-    pub place: AwsArgs,
+    pub place: AccountArgs,
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -21,7 +21,7 @@ pub use plan::{
 };
 pub use report::{ReportArgs, SimulateArgs};
 pub use restore::RestoreArgs;
-pub use shared::{AwsArgs, Format, InputArgs, OutputArgs, PolicyArgs, PrefixArgs};
+pub use shared::{AccountArgs, AzureArgs, Format, InputArgs, OutputArgs, PolicyArgs, PrefixArgs};
 
 /// Clean up machine images and their snapshots by policy
 ///
@@ -75,7 +75,8 @@ fn more_help() -> String {
         EXIT_CODES.iter().map(|(code, meaning)| format!("  {code:>3}  {meaning}\n")).collect();
     format!(
         "Exit codes:\n{}\nFor a FILE, `-` means standard input or standard output. Credentials, Region and endpoint come \
-         from the standard AWS configuration (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL and so on).",
+         from the standard AWS configuration (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL and so on). With --subscription, \
+         credentials come from the environment, a workload identity, a managed identity or the Azure CLI.",
         codes.concat()
     )
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use steward::model::{ImageRef, LaunchPermission, SnapshotId};
 use steward::time_input::TimeInput;
 
-use super::{AwsArgs, OutputArgs, PrefixArgs};
+use super::{AccountArgs, OutputArgs, PrefixArgs};
 
 /// Arguments of `restore`.
 #[derive(Debug, Args)]
@@ -42,7 +42,7 @@ pub struct RestoreArgs {
     #[command(flatten)]
     pub prefix: PrefixArgs,
     #[command(flatten)]
-    pub place: AwsArgs,
+    pub place: AccountArgs,
     #[command(flatten)]
     pub output: OutputArgs,
 }

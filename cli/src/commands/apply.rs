@@ -56,8 +56,8 @@ pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, 
     let policy = read_policy(&policy.policy)?;
     let live = live::connect(place, context).await?.under(&policy)?;
     let job = Job {
-        cloud: &live.aws,
-        instances: &live.aws,
+        cloud: live.cloud(),
+        instances: live.instances(),
         bus: None,
         target: &live.target,
         policy: &policy,
@@ -182,7 +182,7 @@ async fn run_saved(
     file: &Path,
     expected: (PolicyDigest, String),
     strict: bool,
-    place: args::AwsArgs,
+    place: args::AccountArgs,
     (asks, format): (bool, Format),
     context: &Context,
 ) -> Result<Exit, CommandError> {
@@ -216,9 +216,9 @@ async fn run_saved(
             }
         }
         context.interrupt.begin_changes();
-        let (aws, changing) = (&live.aws, context.changing());
-        images = apply::apply(&plan, permissions.clone(), &policy, aws, changing).await;
-        snapshots = apply::apply_snapshots(&fresh, permissions, &policy, aws, changing).await;
+        let (cloud, changing) = (live.cloud(), context.changing());
+        images = apply::apply(&plan, permissions.clone(), &policy, cloud, changing).await;
+        snapshots = apply::apply_snapshots(&fresh, permissions, &policy, cloud, changing).await;
     }
     context.progress.end();
     let refused = images.refusal.clone().or_else(|| snapshots.refusal.clone());

@@ -54,7 +54,9 @@ pub async fn run(arguments: args::ExplainArgs, context: &Context) -> Result<Exit
         return Ok(Exit::Done);
     }
     let remnants = match &loaded.live {
-        Some(live) => read_remnants(&live.aws, &loaded.inventory, &image, &policy.tag_names).await,
+        Some(live) => {
+            read_remnants(live.cloud(), &loaded.inventory, &image, &policy.tag_names).await
+        }
         None => remnants_in(&loaded.inventory, &image, &policy.tag_names),
     };
     context.progress.end();

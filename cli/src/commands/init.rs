@@ -11,7 +11,7 @@ use steward::suggest::{self, FirstPolicy};
 use steward::text_fmt::counted;
 
 use super::converted;
-use crate::args::{self, AwsArgs, InputArgs};
+use crate::args::{self, AccountArgs, InputArgs};
 use crate::context::Context;
 use crate::files::{at_most_one_standard, is_standard, name_of, print, read_inventory};
 use crate::live;
@@ -51,7 +51,7 @@ pub async fn run(arguments: args::InitArgs, context: &Context) -> Result<Exit, C
 }
 
 async fn read_account(
-    place: AwsArgs,
+    place: AccountArgs,
     now: Timestamp,
     context: &Context,
 ) -> Result<Inventory, CommandError> {
@@ -62,7 +62,7 @@ async fn read_account(
         accounts: Vec::new(),
     };
     let live = live::connect(place, context).await?;
-    Ok(collect::collect_inventory(&live.aws, &live.target, &scope, now, context.reading()).await)
+    Ok(collect::collect_inventory(live.cloud(), &live.target, &scope, now, context.reading()).await)
 }
 
 fn refuse_to_overwrite(out: &Path, force: bool) -> Result<(), CommandError> {

@@ -34,11 +34,11 @@ pub async fn run(arguments: args::InventoryArgs, context: &Context) -> Result<Ex
         accounts: Vec::new(),
     };
     let live = live::connect(place, context).await?;
-    let (aws, now) = (&live.aws, context.now);
+    let (cloud, now) = (live.cloud(), context.now);
     let mut inventory =
-        collect::collect_inventory(aws, &live.target, &scope, now, context.reading()).await;
+        collect::collect_inventory(cloud, &live.target, &scope, now, context.reading()).await;
     if launch_permissions {
-        collect::read_launch_permissions(aws, &mut inventory, |_| true, context.reading()).await;
+        collect::read_launch_permissions(cloud, &mut inventory, |_| true, context.reading()).await;
     }
     context.progress.end();
     write_private(&out, &format!("{}\n", serde_json::to_string_pretty(&inventory)?))?;

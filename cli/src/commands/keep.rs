@@ -22,7 +22,7 @@ pub async fn keep(arguments: args::KeepArgs, context: &Context) -> Result<Exit, 
     let names = TagNames::under(&prefix_of(prefix)?);
     let live = live::connect(place, context).await?;
     context.interrupt.begin_changes();
-    let ended = opt_out::keep(&images, &value, shorten, &names, now, &live.aws).await?;
+    let ended = opt_out::keep(&images, &value, shorten, &names, now, live.cloud()).await?;
     report(&ended, &names, output.format, context)
 }
 
@@ -32,7 +32,7 @@ pub async fn unkeep(arguments: args::UnkeepArgs, context: &Context) -> Result<Ex
     let names = TagNames::under(&prefix_of(prefix)?);
     let live = live::connect(place, context).await?;
     context.interrupt.begin_changes();
-    let ended = opt_out::unkeep(&images, &names, context.now, &live.aws).await?;
+    let ended = opt_out::unkeep(&images, &names, context.now, live.cloud()).await?;
     report(&ended, &names, output.format, context)
 }
 

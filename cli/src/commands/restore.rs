@@ -52,8 +52,8 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
     }
     let live = live::connect(place, context).await?;
     let images = match since {
-        Some(since) => restore::images_since(since, &names, &live.aws).await?,
-        None => find_named(&images, true, context.now, &live.aws).await?,
+        Some(since) => restore::images_since(since, &names, live.cloud()).await?,
+        None => find_named(&images, true, context.now, live.cloud()).await?,
     };
     let options = RestoreOptions {
         keep: keep_until.map(|end| end.to_string()),
@@ -61,7 +61,7 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
         found_by_tags: since.is_some(),
     };
     if dry_run {
-        let images = restore::preview(&images, &options, &names, context.now, &live.aws).await?;
+        let images = restore::preview(&images, &options, &names, context.now, live.cloud()).await?;
         return report_preview(&images, output.format, context);
     }
     let lists_all = report::is_listed(images.len(), context.ids());
@@ -71,9 +71,10 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
         if context.interrupt.has_come() {
             break;
         }
-        let mut restored = restore::restore(image, &options, &names, context.now, &live.aws).await;
+        let mut restored =
+            restore::restore(image, &options, &names, context.now, live.cloud()).await;
         if !share_with.is_empty() {
-            restore::share_again(&mut restored, &share_with, &names, &live.aws).await;
+            restore::share_again(&mut restored, &share_with, &names, live.cloud()).await;
         }
         let is_listed = lists_all || restored.problem.is_some();
         if output.format == Format::Table && is_listed {
@@ -93,7 +94,7 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
         ));
     }
     let shared = match share_with.is_empty() && output.format == Format::Table && !stopped {
-        true => ask_and_share(&mut all, &names, &live.aws, &again, context).await?,
+        true => ask_and_share(&mut all, &names, live.cloud(), &again, context).await?,
         false => hint_at_sharing(&all, &again, context),
     };
     match output.format {

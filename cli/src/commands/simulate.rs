@@ -10,7 +10,7 @@ use steward::report::{
 };
 use steward::simulate::{Growth, simulate_with};
 
-use crate::args::{self, AwsArgs, Format, InputArgs};
+use crate::args::{self, AccountArgs, Format, InputArgs};
 use crate::context::{Context, days_from};
 use crate::files::{at_most_one_standard, print, print_json, read_inventory, read_policy};
 use crate::live;
@@ -117,7 +117,7 @@ fn not_known(case: &ComparedPolicy, now: jiff::Timestamp) -> Vec<String> {
 /// Reads the account as `plan` does: once for both policies, unless they read references from
 /// different sources.
 async fn read_account(
-    place: AwsArgs,
+    place: AccountArgs,
     new: Policy,
     old: Option<Policy>,
     now: jiff::Timestamp,
@@ -126,7 +126,7 @@ async fn read_account(
     let live = live::connect(place, context).await?.under(&new)?;
     let read = async |policy: &Policy, known: Option<Inventory>| {
         let (mut inventory, _) = read_for(&live, policy, known, now, context).await;
-        collect::read_snapshot_references(&live.aws, &mut inventory, policy, context.reading())
+        collect::read_snapshot_references(live.cloud(), &mut inventory, policy, context.reading())
             .await;
         inventory
     };

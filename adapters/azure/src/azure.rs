@@ -1,0 +1,206 @@
+//! The adapter: a subscription, and what was read of it a moment ago.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use steward::cloud::{CloudError, ErrorKind};
+use steward::model::AccountId;
+use steward::progress::Progress;
+
+use crate::client::{Client, ClientSettings};
+use crate::credentials::{CredentialChoice, CredentialKind, FixedToken};
+use crate::galleries::GalleryListing;
+use crate::launch_sources::LaunchSources;
+use crate::types::{GraphRow, Lock};
+
+/// How long a listing may serve again within a run. Right before a removal, image references are
+/// checked in batches; without this, every batch would list the whole subscription.
+const MAX_LISTING_AGE: Duration = Duration::from_secs(30);
+/// The same for the galleries with all their versions, which take one call for each gallery and each
+/// definition. Before a removal, every version is read again by its ID.
+const MAX_GALLERY_AGE: Duration = Duration::from_secs(120);
+
+/// How to connect to a subscription.
+#[derive(Debug, Clone)]
+pub struct Connect {
+    /// The subscription whose images are managed.
+    pub subscription: AccountId,
+    /// The URL of Azure Resource Manager, for a sovereign cloud or a stand-in.
+    pub endpoint: Option<String>,
+    /// The kind of credentials. `None` takes the first kind that is configured.
+    pub credentials: Option<CredentialKind>,
+    /// A fixed token for a stand-in on a loopback address, instead of credentials.
+    pub token: Option<FixedToken>,
+    /// The application name in the user agent.
+    pub app: Option<String>,
+    /// Receives a report of every call and of all throttling.
+    pub progress: Option<Arc<dyn Progress>>,
+    /// How long to wait for Azure to carry out a change. `None` does not wait: a later run sees the
+    /// result.
+    pub patience: Option<Duration>,
+    /// The wait before the first retry, for a stand-in.
+    pub first_backoff: Option<Duration>,
+}
+
+impl Connect {
+    /// The defaults for a subscription.
+    pub fn to(subscription: AccountId) -> Self {
+        Self {
+            subscription,
+            endpoint: None,
+            credentials: None,
+            token: None,
+            app: None,
+            progress: None,
+            patience: None,
+            first_backoff: None,
+        }
+    }
+}
+
+/// Chooses the credentials and checks that they can read the subscription, with one call.
+///
+/// # Errors
+/// The credentials are not configured or not accepted, or the subscription cannot be read.
+pub async fn connect(options: Connect) -> Result<Azure, CloudError> {
+    let Connect {
+        subscription,
+        endpoint,
+        credentials,
+        token,
+        app,
+        progress,
+        patience,
+        first_backoff,
+    } = options;
+    let credentials = match (token, credentials) {
+        (Some(token), _) => CredentialChoice::Token(token),
+        (None, Some(kind)) => CredentialChoice::Kind(kind),
+        (None, None) => CredentialChoice::Automatic,
+    };
+    let settings = ClientSettings { endpoint, credentials, app, first_backoff, progress };
+    let azure =
+        Azure { client: Client::new(settings)?, subscription, patience, memory: Arc::default() };
+    azure.check_subscription().await?;
+    Ok(azure)
+}
+
+/// A connected subscription: implements the ports of the core.
+#[derive(Clone)]
+pub struct Azure {
+    pub(crate) client: Client,
+    pub(crate) subscription: AccountId,
+    pub(crate) patience: Option<Duration>,
+    memory: Arc<Mutex<Memory>>,
+}
+
+/// Omits what was read, which is long.
+impl fmt::Debug for Azure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Azure").field("subscription", &self.subscription).finish_non_exhaustive()
+    }
+}
+
+/// What was read a moment ago, and the subscriptions in which references are searched.
+#[derive(Default)]
+pub(crate) struct Memory {
+    galleries: Reading<GalleryListing>,
+    sources: Reading<LaunchSources>,
+    graph: Reading<Vec<GraphRow>>,
+    locks: Reading<Vec<Lock>>,
+    /// The subscriptions of the last search for references, besides the own one.
+    pub(crate) accounts: Vec<AccountId>,
+}
+
+/// A reading and its time by the client's clock.
+struct Reading<T>(Option<(Duration, Arc<T>)>);
+
+impl<T> Default for Reading<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T> Reading<T> {
+    fn recent(&self, now: Duration, most: Duration) -> Option<Arc<T>> {
+        let (at, value) = self.0.as_ref()?;
+        (now.saturating_sub(*at) <= most).then(|| value.clone())
+    }
+}
+
+macro_rules! remembered {
+    ($($(#[$doc:meta])* $name:ident: $field:ident, $type:ty, $read:ident, $most:expr;)+) => {
+        impl Azure {
+            $($(#[$doc])* pub(crate) async fn $name(&self) -> Result<Arc<$type>, CloudError> {
+                let began = self.client.inner.time.now();
+                if let Some(recent) = self.memory().$field.recent(began, $most) {
+                    return Ok(recent);
+                }
+                let read = Arc::new(self.$read().await?);
+                self.memory().$field = Reading(Some((began, read.clone())));
+                Ok(read)
+            })+
+        }
+    };
+}
+
+remembered! {
+    /// The galleries with their definitions and versions.
+    galleries: galleries, GalleryListing, read_galleries, MAX_GALLERY_AGE;
+    /// The resources that launch from images, in all subscriptions of the last search.
+    launch_sources: sources, LaunchSources, read_launch_sources, MAX_LISTING_AGE;
+    /// The rows of Resource Graph that name images, of all subscriptions that can be read.
+    graph_rows: graph, Vec<GraphRow>, read_graph_rows, MAX_LISTING_AGE;
+    /// The locks in the subscription.
+    locks: locks, Vec<Lock>, read_locks, MAX_LISTING_AGE;
+}
+
+impl Azure {
+    /// The subscription whose images are managed.
+    pub fn subscription(&self) -> &AccountId {
+        &self.subscription
+    }
+
+    /// The kind of the credentials, as text.
+    pub fn credentials(&self) -> String {
+        self.client.credential_kind().map_or("fixed token".to_owned(), |kind| kind.to_string())
+    }
+
+    pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets the listings of galleries, after a change.
+    pub(crate) fn forget_galleries(&self) {
+        self.memory().galleries = Reading::default();
+    }
+
+    /// Reads the galleries again, whatever was read before.
+    pub(crate) async fn fresh_galleries(&self) -> Result<Arc<GalleryListing>, CloudError> {
+        self.forget_galleries();
+        self.galleries().await
+    }
+
+    /// Reads the launch sources again, whatever was read before, in these subscriptions too.
+    pub(crate) fn search_in(&self, accounts: &[AccountId]) {
+        let mut memory = self.memory();
+        memory.accounts = accounts.to_vec();
+        memory.sources = Reading::default();
+    }
+}
+
+/// An error for a change that the resource does not support.
+pub(crate) fn unsupported(call: &'static str, what: impl Into<String>) -> CloudError {
+    CloudError {
+        call,
+        kind: ErrorKind::Other,
+        code: "Unsupported".to_owned(),
+        message: what.into(),
+    }
+}
+
+/// An error for a change that another operation on the resource delays.
+pub(crate) fn busy(call: &'static str, what: impl Into<String>) -> CloudError {
+    CloudError { call, kind: ErrorKind::Busy, code: "Busy".to_owned(), message: what.into() }
+}
