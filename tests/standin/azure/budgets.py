@@ -44,7 +44,7 @@ class Budgets:
     """
 
     def __init__(self) -> None:
-        self.compute: dict[str, tuple[int, int]] | None = dict(BUDGETS)
+        self.compute: dict[str, tuple[int, ...]] | None = dict(BUDGETS)
         """None: the budgets are never used up."""
         self.arm: dict[str, tuple[float, float]] = {}
         """For reads, writes and deletes: the capacity, and the tokens per second."""
@@ -83,12 +83,14 @@ class Budgets:
             budget, now = self.compute.get(group, BUDGETS[group]), time.monotonic()
         left = []
         buckets = []
-        for window, capacity in zip(WINDOWS, budget, strict=True):
+        # One number needs only the first window.
+        for window, capacity in zip(WINDOWS, budget, strict=False):
             key = (subscription, group, window)
             one = self._buckets.setdefault(key, bucket(capacity, capacity / window))
             buckets.append(one)
             left.append(capacity if now is None else int(one.level_at(now) + EPSILON))
         texts = [f"{group}{window // 60}Min" for window in WINDOWS]
+        texts = texts if len(budget) > 1 else [group]
         if min(left) < 1:
             at = left.index(min(left))
             wait = max(1, round((1 - buckets[at].level) / buckets[at].per_second))

@@ -79,7 +79,9 @@ class Call:
         if not self.world.parent_exists(target.key):
             path = "/".join(target.names[:-1])
             return arm_errors.parent_not_found(self.method, path)
-        name = f"{self.kind.name}/{'/'.join(target.names)}"
+        provider, *types = self.kind.name.split("/")
+        pairs = zip(types, target.names, strict=True)
+        name = "/".join([provider, *(part for pair in pairs for part in pair)])
         return arm_errors.not_found(target.path, name, target.group)
 
     def resource(self) -> Resource:

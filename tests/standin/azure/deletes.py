@@ -65,6 +65,8 @@ def deallocate(call: Call) -> HttpResponse:
 
     def done(_: datetime) -> None:
         resource.hidden["power"] = "deallocated"
+        for disk, _ in _disks(call, resource):
+            disk.properties["diskState"] = "Reserved"
 
     return call.running(call.started(resource, done, lambda: None), 202)
 
@@ -134,13 +136,20 @@ _REFUSALS = {
 
 def _after_machine(call: Call, machine: Resource) -> None:
     """Detach the disks, and delete those that the machine asks to delete."""
-    profile = machine.properties.get("storageProfile") or {}
-    for one in [profile.get("osDisk") or {}, *(profile.get("dataDisks") or [])]:
-        disk = call.world.find((one.get("managedDisk") or {}).get("id") or "/")
-        if disk is None:
-            continue
-        if one.get("deleteOption") == "Delete":
+    for disk, option in _disks(call, machine):
+        if option == "Delete":
             call.world.remove(disk.key)
         else:
             disk.body.pop("managedBy", None)
             disk.properties["diskState"] = "Unattached"
+
+
+def _disks(call: Call, machine: Resource) -> list[tuple[Resource, str | None]]:
+    """The disks of a machine that exist, with their delete options."""
+    profile = machine.properties.get("storageProfile") or {}
+    found = []
+    for one in [profile.get("osDisk") or {}, *(profile.get("dataDisks") or [])]:
+        disk = call.world.find((one.get("managedDisk") or {}).get("id") or "/")
+        if disk is not None:
+            found.append((disk, one.get("deleteOption")))
+    return found

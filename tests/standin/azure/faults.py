@@ -141,7 +141,7 @@ class Switches:
         self.deny_subscriptions = {one.lower() for one in value("deny_subscriptions")}
         self.faults = [self._fault(one, n) for n, one in enumerate(value("faults"))]
         self.operations = self._operations(value("operations"))
-        self.budgets: dict[str, tuple[int, int]] | None = self._budgets(
+        self.budgets: dict[str, tuple[int, ...]] | None = self._budgets(
             value("budgets")
         )
         self.arm_budgets = {
@@ -212,17 +212,18 @@ class Switches:
             fail,
         )
 
-    def _budgets(self, raw: dict[str, Any] | bool) -> dict[str, tuple[int, int]] | None:
+    def _budgets(self, raw: dict[str, Any] | bool) -> dict[str, tuple[int, ...]] | None:
         if raw is False:
             return None
         budgets = dict(BUDGETS)
         for name, one in ({} if raw is True else raw).items():
             if name not in BUDGETS:
                 self._errors.append(f"budgets: unknown operation group {name!r}")
-            elif not (isinstance(one, list) and len(one) == 2):
-                self._errors.append(f"budgets.{name}: needs two numbers")
+            elif not (isinstance(one, list) and len(one) == len(BUDGETS[name])):
+                count = len(BUDGETS[name])
+                self._errors.append(f"budgets.{name}: needs a list of {count}")
             else:
-                budgets[name] = (one[0], one[1])
+                budgets[name] = tuple(one)
         return budgets
 
     def denies(self, permission: str) -> bool:

@@ -140,39 +140,46 @@ def _region(made: Builder, one: Body, raw: Any) -> Body:
 
 
 def _version_storage(made: Builder, one: Body) -> Body:
-    storage: Body = {"source": {}}
+    """The source is empty for the disks of a virtual machine, and absent for an image."""
+    storage: Body = {}
+    disk: Body = {"sizeInGB": one["os_disk_gib"], "hostCaching": "ReadWrite"}
     if one["source"] is not None:
         storage["source"] = {"id": made.reference(one["source"])}
     if one["source_vm"] is not None:
-        source = made.reference(f"vm:{one['source_vm']}".replace("vm:/", "/"))
+        source = made.reference(as_kind("vm", one["source_vm"]))
         storage["source"] = {"virtualMachineId": source}
-    disk: Body = {
-        "sizeInGB": one["os_disk_gib"],
-        "hostCaching": "ReadWrite",
-        "source": {},
-    }
+        disk["source"] = {}
     if one["os_disk_source"] is not None:
         disk["source"] = {"id": made.reference(one["os_disk_source"])}
     if one["vhd"] is not None:
-        disk["source"] = {
-            "uri": one["vhd"],
-            "storageAccountId": f"{made.group(None, made.raw['group'])}/providers/"
-            "Microsoft.Storage/storageAccounts/vhds",
-        }
+        group = made.group(None, made.raw["group"])
+        account = f"{group}/providers/Microsoft.Storage/storageAccounts/vhds"
+        disk["source"] = {"uri": one["vhd"], "storageAccountId": account}
     storage["osDiskImage"] = disk
     if one["data_disks"]:
         storage["dataDiskImages"] = [
-            {"lun": lun, "sizeInGB": size, "hostCaching": "None", "source": {}}
-            for lun, size in enumerate(one["data_disks"])
+            _data_disk(made, lun, raw) for lun, raw in enumerate(one["data_disks"])
         ]
     return storage
+
+
+def _data_disk(made: Builder, lun: int, raw: Any) -> Body:
+    raw = {"size_gib": raw} if isinstance(raw, int) else raw
+    disk: Body = {
+        "lun": lun,
+        "sizeInGB": raw["size_gib"],
+        "hostCaching": "ReadOnly",
+    }
+    if raw.get("source") is not None:
+        disk["source"] = {"id": made.reference(raw["source"])}
+    return disk
 
 
 def image(made: Builder, one: Body) -> None:
     scope = f"{made.scope(one)}/providers/Microsoft.Compute"
     properties: Body = {}
     if one["source_vm"] is not None:
-        source = made.reference(f"vm:{one['source_vm']}".replace("vm:/", "/"))
+        source = made.reference(as_kind("vm", one["source_vm"]))
         properties["sourceVirtualMachine"] = {"id": source}
     disk: Body = {
         "osType": one["os_type"],

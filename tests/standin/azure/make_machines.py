@@ -34,6 +34,7 @@ def image_reference(made: Builder, one: Body, spell: Any = str) -> Body:
 def machine(made: Builder, one: Body) -> None:
     scope = f"{made.machine_scope(one)}/providers/Microsoft.Compute"
     resource_id = f"{scope}/virtualMachines/{one['name']}"
+    small = f"{made.scope(one)}/providers/Microsoft.Compute"
     os_disk = one["os_disk"] or f"{one['name']}_OsDisk_1"
     reference = image_reference(made, one, _capital_group)
     properties: Body = {
@@ -60,9 +61,10 @@ def machine(made: Builder, one: Body) -> None:
                     "name": name,
                     "createOption": "Attach",
                     "caching": "None",
-                    "managedDisk": {"id": f"{scope}/disks/{name}"},
+                    "managedDisk": {"id": f"{small}/disks/{name}"},
                     "deleteOption": "Detach",
                     "diskSizeGB": 30,
+                    "toBeDetached": False,
                 }
                 for lun, name in enumerate(one["data_disks"])
             ],
@@ -82,6 +84,8 @@ def machine(made: Builder, one: Body) -> None:
         if name not in known:
             common = {n: one[n] for n in ("subscription", "group", "location")}
             raw = common | {"name": name, "attached_to": one["name"], "image": image}
+            if one["power"] == "deallocated":
+                raw["disk_state"] = "Reserved"
             disk(made, entry(raw, DISK, name))
 
 
@@ -94,7 +98,7 @@ def _launched(one: Body) -> str | None:
 
 
 def scale_set(made: Builder, one: Body) -> None:
-    scope = f"{made.scope(one)}/providers/Microsoft.Compute"
+    scope = f"{made.machine_scope(one)}/providers/Microsoft.Compute"
     resource_id = f"{scope}/virtualMachineScaleSets/{one['name']}"
     count = len(one["instances"]) if one["capacity"] is None else one["capacity"]
     profile = {
@@ -144,11 +148,7 @@ def _instance(made: Builder, scale_set: Body, scale_set_id: str, one: Body) -> N
         "provisioningState": one["state"],
     }
     one["location"] = one["location"] or scale_set["location"]
-    head, _, rest = scale_set_id.partition("/resourceGroups/")
-    group, _, tail = rest.partition("/")
-    resource_id = (
-        f"{head}/resourceGroups/{group.upper()}/{tail}/virtualMachines/{one['id']}"
-    )
+    resource_id = f"{scale_set_id}/virtualMachines/{one['id']}"
     kind = "Microsoft.Compute/virtualMachineScaleSets/virtualMachines"
     body = made.add(one, kind, resource_id, properties, instanceId=one["id"])
     body["name"] = f"{scale_set['name']}_{one['id']}"

@@ -6,7 +6,8 @@ from make_base import Body, Builder
 
 
 def template(made: Builder, one: Body) -> None:
-    scope = f"{made.scope(one)}/providers/Microsoft.VirtualMachineImages"
+    group = made.scope(one).replace("/resourceGroups/", "/resourcegroups/")
+    scope = f"{group}/providers/Microsoft.VirtualMachineImages"
     resource_id = f"{scope}/imageTemplates/{one['name']}"
     properties = {
         "provisioningState": one["state"],
@@ -45,12 +46,14 @@ def _distributor(made: Builder, text: str) -> Body:
         return {
             "type": "ManagedImage",
             "runOutputName": "image",
+            "artifactTags": {},
             "imageId": found,
             "location": made.raw["location"],
         }
     return {
         "type": "SharedImage",
         "runOutputName": "version",
+        "artifactTags": {},
         "galleryImageId": found,
         "replicationRegions": [made.raw["location"]],
     }

@@ -46,7 +46,12 @@ def _instance_view(body: dict[str, Any], hidden: dict[str, Any]) -> dict[str, An
     if hidden.get("generalized"):
         codes.append("OSState/generalized")
     codes.append(f"PowerState/{hidden.get('power', 'running')}")
-    texts = {"running": "VM running", "deallocated": "VM deallocated"}
+    texts = {
+        "running": "VM running",
+        "deallocated": "VM deallocated",
+        "succeeded": "Provisioning succeeded",
+        "generalized": "VM generalized",
+    }
     return {
         "statuses": [
             {

@@ -23,6 +23,13 @@ def names(found):
     return [one.name for one in found]
 
 
+def slow(azure_standin):
+    """Operations end only when the clock is advanced."""
+    azure_standin.switch(
+        operations={"polls": 10**6, "seconds": 60, "retry_after": None}
+    )
+
+
 def test_galleries_definitions_and_versions(azure_standin):
     azure_standin.load(
         galleries=[
@@ -87,10 +94,12 @@ def test_delete_into_the_soft_deleted_state_and_restore(azure_standin):
             gallery({"version": "1.0.0", "tags": {"a": "b"}}, soft_delete=policy)
         ],
     )
+    slow(azure_standin)
     versions = azure_standin.compute.gallery_image_versions
     poller = versions.begin_delete("images", "golden", "web", "1.0.0")
     state = versions.get("images", "golden", "web", "1.0.0").properties
     assert state.provisioning_state == "Deleting"
+    azure_standin.advance(seconds=60)
     assert poller.result() is None
     assert names(versions.list_by_gallery_image("images", "golden", "web")) == []
     with pytest.raises(ResourceNotFoundError):
@@ -106,6 +115,7 @@ def test_delete_into_the_soft_deleted_state_and_restore(azure_standin):
     restored = versions.begin_create_or_update(
         "images", "golden", "web", "1.0.0", {"location": "westeurope", "tags": {}}
     )
+    azure_standin.advance(seconds=60)
     assert restored.result().properties.provisioning_state == "Succeeded"
     assert names(listing("images", "golden", "images", "web")) == []
     assert names(versions.list_by_gallery_image("images", "golden", "web")) == ["1.0.0"]
@@ -134,6 +144,7 @@ def test_update_of_a_version_by_reading_changing_and_writing(azure_standin):
     azure_standin.load(
         galleries=[gallery({"version": "1.0.0", "regions": ["westeurope", "westus"]})]
     )
+    slow(azure_standin)
     versions = azure_standin.compute.gallery_image_versions
     version = versions.get("images", "golden", "web", "1.0.0")
     profile = version.properties.publishing_profile
@@ -146,6 +157,7 @@ def test_update_of_a_version_by_reading_changing_and_writing(azure_standin):
     )
     state = versions.get("images", "golden", "web", "1.0.0").properties
     assert state.provisioning_state == "Updating"
+    azure_standin.advance(seconds=60)
     updated = poller.result().properties
     assert updated.provisioning_state == "Succeeded"
     profile = updated.publishing_profile
@@ -162,6 +174,7 @@ def test_create_a_version(azure_standin):
         galleries=[gallery()],
         images=[{"name": "base"}],
     )
+    slow(azure_standin)
     source = models.GalleryArtifactVersionFullSource(id=compute_id("images", "base"))
     body = models.GalleryImageVersion(
         location="West Europe",
@@ -173,6 +186,7 @@ def test_create_a_version(azure_standin):
     poller = versions.begin_create_or_update("images", "golden", "web", "2.0.0", body)
     state = versions.get("images", "golden", "web", "2.0.0").properties
     assert state.provisioning_state == "Creating"
+    azure_standin.advance(seconds=60)
     created = poller.result()
     assert created.properties.provisioning_state == "Succeeded"
     assert created.properties.publishing_profile.published_date == NOW

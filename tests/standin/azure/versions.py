@@ -17,6 +17,7 @@ from world_clock import parsed, written
 
 NAME = re.compile(r"\d{1,10}\.\d{1,10}\.\d{1,10}")
 BUSY = ("Creating", "Updating", "Migrating")
+DEFAULT_SIZE_GIB = 30
 DEFAULT_RETENTION_DAYS = 7
 DEFAULT_GRACE_DAYS = 7
 """The periods of a policy without numbers are not documented; Azure may use others."""
@@ -148,7 +149,8 @@ def _create(call: Call, body: Body) -> HttpResponse:
     profile = _profile({}, properties.get("publishingProfile") or {}, location)
     profile["publishedDate"] = written(call.world.clock.now())
     storage = copy.deepcopy(properties["storageProfile"])
-    storage.setdefault("osDiskImage", {"sizeInGB": 30, "hostCaching": "ReadWrite"})
+    disk = storage.setdefault("osDiskImage", {})
+    disk.setdefault("hostCaching", "ReadWrite")
     new = {
         "name": call.target.name,
         "id": f"{definition.body['id']}/versions/{call.target.name}",
@@ -166,6 +168,9 @@ def _create(call: Call, body: Body) -> HttpResponse:
     _follow_regions(resource)
 
     def done(_: datetime) -> None:
+        # The sizes are known only at the end.
+        for one in [disk, *storage.get("dataDiskImages", [])]:
+            one["sizeInGB"] = DEFAULT_SIZE_GIB
         resource.properties["provisioningState"] = "Succeeded"
 
     operation = call.started(resource, done, lambda: _fail(resource))
