@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from arm_paths import is_within, key_of, parent, parse
-from arm_types import KINDS, LOCKS, VERSIONS
+from arm_types import GALLERIES, KINDS, LOCKS, VERSIONS
 from operations import Operation
 from world_clock import Clock, parsed, written
 
@@ -119,6 +119,7 @@ class World:
             self.remove(key)
         self._order += 1
         resource = Resource(body, key, parse(key).type, self._order, hidden or {})
+        _hide(resource)
         self.put_back(resource)
         return resource
 
@@ -243,6 +244,16 @@ class World:
                 for one in self.soft_deleted.values()
             ],
         }
+
+
+def _hide(resource: Resource) -> None:
+    """Take out what only `$expand` returns."""
+    properties, hidden = resource.body.get("properties", {}), resource.hidden
+    if resource.type == VERSIONS and "replicationStatus" in properties:
+        hidden.setdefault("replicationStatus", properties.pop("replicationStatus"))
+    profile = properties.get("sharingProfile") or {}
+    if resource.type == GALLERIES and "groups" in profile:
+        hidden.setdefault("groups", profile.pop("groups"))
 
 
 def _written(resource: Resource) -> Body:

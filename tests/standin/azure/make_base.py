@@ -12,15 +12,48 @@ from world_clock import parsed, written
 
 Body = dict[str, Any]
 REGIONS = {
-    "westus": "West US",
-    "westus2": "West US 2",
-    "eastus": "East US",
-    "eastus2": "East US 2",
-    "westeurope": "West Europe",
-    "northeurope": "North Europe",
-    "germanywestcentral": "Germany West Central",
-    "uksouth": "UK South",
+    name.replace(" ", "").lower(): name
+    for name in (
+        "West US",
+        "West US 2",
+        "West US 3",
+        "East US",
+        "East US 2",
+        "Central US",
+        "North Central US",
+        "South Central US",
+        "West Central US",
+        "Canada Central",
+        "Canada East",
+        "Brazil South",
+        "North Europe",
+        "West Europe",
+        "UK South",
+        "UK West",
+        "France Central",
+        "Germany West Central",
+        "Switzerland North",
+        "Norway East",
+        "Sweden Central",
+        "Poland Central",
+        "Italy North",
+        "Spain Central",
+        "UAE North",
+        "South Africa North",
+        "Israel Central",
+        "Central India",
+        "South India",
+        "East Asia",
+        "Southeast Asia",
+        "Japan East",
+        "Japan West",
+        "Korea Central",
+        "Australia East",
+        "Australia Southeast",
+        "Australia Central",
+    )
 }
+"""The display names of locations."""
 
 
 def region_name(location: str) -> str:

@@ -61,7 +61,10 @@ def machine(made: Builder, one: Body) -> None:
                     "name": name,
                     "createOption": "Attach",
                     "caching": "None",
-                    "managedDisk": {"id": f"{small}/disks/{name}"},
+                    "managedDisk": {
+                        "storageAccountType": "Premium_LRS",
+                        "id": f"{small}/disks/{name}",
+                    },
                     "deleteOption": "Detach",
                     "diskSizeGB": 30,
                     "toBeDetached": False,
@@ -126,7 +129,7 @@ def scale_set(made: Builder, one: Body) -> None:
     if one["mode"] == "Uniform":
         properties["upgradePolicy"] = {"mode": "Manual"}
     kind = "Microsoft.Compute/virtualMachineScaleSets"
-    sku = {"name": "Standard_D2s_v5", "tier": "Standard", "capacity": count}
+    sku = {"name": "Standard_D2s_v3", "tier": "Standard", "capacity": count}
     made.add(one, kind, resource_id, properties, sku=sku)
     for number, raw in enumerate(one["instances"]):
         where = f"{one['name']}.instances[{number}]"
@@ -139,7 +142,7 @@ def _instance(made: Builder, scale_set: Body, scale_set_id: str, one: Body) -> N
         "latestModelApplied": one["latest_model"],
         "modelDefinitionApplied": "VirtualMachineScaleSet",
         "vmId": guid(f"{scale_set_id}/{one['id']}"),
-        "hardwareProfile": {"vmSize": "Standard_D2s_v5"},
+        "hardwareProfile": {"vmSize": "Standard_D2s_v3"},
         "storageProfile": {
             "imageReference": image_reference(made, inner),
             "osDisk": {"osType": "Linux", "createOption": "FromImage"},

@@ -16,7 +16,7 @@ def template(made: Builder, one: Body) -> None:
         "distribute": [_distributor(made, text) for text in one["distribute"]],
         "lastRunStatus": {"runState": one["run_state"]},
         "buildTimeoutInMinutes": 0,
-        "vmProfile": {"vmSize": "Standard_D2s_v5", "osDiskSizeGB": 0},
+        "vmProfile": {"vmSize": "Standard_D2s_v3", "osDiskSizeGB": 0},
     }
     kind = "Microsoft.VirtualMachineImages/imageTemplates"
     made.add(one, kind, resource_id, properties)
@@ -45,14 +45,14 @@ def _distributor(made: Builder, text: str) -> Body:
     if "/galleries/" not in found.lower():
         return {
             "type": "ManagedImage",
-            "runOutputName": "image",
+            "runOutputName": found.rpartition("/")[2],
             "artifactTags": {},
             "imageId": found,
             "location": made.raw["location"],
         }
     return {
         "type": "SharedImage",
-        "runOutputName": "version",
+        "runOutputName": found.rpartition("/")[2],
         "artifactTags": {},
         "galleryImageId": found,
         "replicationRegions": [made.raw["location"]],

@@ -7,7 +7,7 @@ from typing import Any
 
 import arm_errors
 from arm_paths import is_within, parent
-from arm_types import GALLERIES, LOCKS, MACHINES, SOFT_DELETED, VERSIONS
+from arm_types import GALLERIES, LOCKS, MACHINES
 from arm_world import Resource
 from context import Call, answer
 from http_server import HttpResponse
@@ -18,8 +18,9 @@ def shown(call: Call, resource: Resource) -> dict[str, Any]:
     """The body of a resource, with what `$expand` asks for."""
     body = copy.deepcopy(resource.body)
     hidden = resource.hidden
-    if resource.type == VERSIONS and call.expands("ReplicationStatus"):
-        body["properties"]["replicationStatus"] = hidden["replicationStatus"]
+    status = hidden.get("replicationStatus")
+    if status is not None and call.expands("ReplicationStatus"):
+        body["properties"]["replicationStatus"] = status
     if resource.type == GALLERIES:
         _sharing(call, body, hidden)
     if resource.type == MACHINES and call.expands("instanceView"):
@@ -175,15 +176,3 @@ def groups(call: Call) -> HttpResponse:
         Resource(one, one["id"], "", number + 1) for number, one in enumerate(inside)
     ]
     return page(call, wrapped, lambda one: one.body)
-
-
-__all__ = [
-    "SOFT_DELETED",
-    "collection",
-    "delete_soft_deleted",
-    "get",
-    "groups",
-    "shown",
-    "soft_deleted",
-    "subscriptions",
-]

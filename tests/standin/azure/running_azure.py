@@ -71,7 +71,7 @@ class Azure:
         self.url = url
         self.ca_file = ca_file
         self.context = ssl.create_default_context(cafile=str(ca_file))
-        settings: dict[str, Any] = {
+        self.settings: dict[str, Any] = {
             "credential": AnyToken(),
             "base_url": url,
             "credential_scopes": [f"{url}/.default"],
@@ -79,8 +79,10 @@ class Azure:
             "retry_total": 0,
             "polling_interval": 0,
         }
-        self.compute = ComputeManagementClient(subscription_id=SUBSCRIPTION, **settings)
-        self.graph = ResourceGraphClient(**settings)
+        self.compute = ComputeManagementClient(
+            subscription_id=SUBSCRIPTION, **self.settings
+        )
+        self.graph = ResourceGraphClient(**self.settings)
 
     def send(
         self,

@@ -12,6 +12,7 @@ from arm_paths import parent
 from arm_world import Body, Resource, SoftDeleted
 from context import Call, answer
 from http_server import HttpResponse
+from make_base import region_name
 from reads import shown
 from world_clock import parsed, written
 
@@ -151,6 +152,8 @@ def _create(call: Call, body: Body) -> HttpResponse:
     storage = copy.deepcopy(properties["storageProfile"])
     disk = storage.setdefault("osDiskImage", {})
     disk.setdefault("hostCaching", "ReadWrite")
+    for one in storage.get("dataDiskImages", []):
+        one.setdefault("hostCaching", "ReadOnly")
     new = {
         "name": call.target.name,
         "id": f"{definition.body['id']}/versions/{call.target.name}",
@@ -230,7 +233,8 @@ def _profile(old: Body, wanted: Body, location: str) -> Body:
     ]
     profile: Body = {
         "targetRegions": [
-            {"name": one.pop("name")} | one for one in copy.deepcopy(regions)
+            {"name": region_name(one.pop("name"))} | one
+            for one in copy.deepcopy(regions)
         ],
         "replicaCount": count,
         "excludeFromLatest": bool(wanted.get("excludeFromLatest")),
