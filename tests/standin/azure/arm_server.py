@@ -206,7 +206,8 @@ class Application:
         state = self._state
         if not request.headers.get("authorization", "").startswith("Bearer "):
             text = "Authentication failed. The 'Authorization' header is missing."
-            raise ArmError(401, "AuthenticationFailed", text)
+            challenge = [("WWW-Authenticate", 'Bearer error="invalid_token"')]
+            raise ArmError(401, "AuthenticationFailed", text, challenge)
         if found is None:
             text = f"The stand-in does not have {request.method} {request.path}."
             raise ArmError(404, "InvalidResourceType", text)
@@ -233,7 +234,11 @@ class Application:
         )
         if "status" in action and not action.get("lost"):
             raise _injected(action)
-        response = taken.handler(call)
+        try:
+            response = taken.handler(call)
+        except ArmError as error:
+            error.headers += headers
+            raise
         if action.get("lost"):
             # The call took effect, but the client does not learn that.
             raise _injected({"status": 500} | action)
