@@ -56,7 +56,7 @@ class Target:
 
 
 def parse(raw: str) -> Target:
-    """The target of a path. Paths without a provider name subscriptions or groups."""
+    """The target of a path. Paths without a provider name subscriptions or resource groups."""
     segments = [unquote(one) for one in raw.strip("/").split("/")]
     lower = [one.lower() for one in segments]
     subscription = group = None
@@ -87,7 +87,7 @@ def parse(raw: str) -> Target:
 
 
 def parent(key: str) -> str:
-    """The key of the resource in which a nested resource is, or of its group."""
+    """The key of the resource in which a nested resource is, or of its resource group."""
     head, _, _ = key.rpartition("/")
     head, _, _ = head.rpartition("/")
     base, _, tail = head.rpartition("/providers/")

@@ -288,7 +288,7 @@ def _injected(action: dict[str, Any]) -> ArmError:
     }.get(status, "InternalServerError")
     wait = action.get("retry_after")
     headers = [] if wait is None else [("Retry-After", str(wait))]
-    message = action.get("message", "A switch of the stand-in says so.")
+    message = action.get("message", "A switch of the stand-in causes this error.")
     return ArmError(status, action.get("code", default), message, headers)
 
 

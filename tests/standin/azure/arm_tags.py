@@ -51,7 +51,7 @@ def delete(call: Call) -> HttpResponse:
 
 
 def _tagged(call: Call) -> dict[str, Any]:
-    """The body that has the tags: of a resource, a group or a subscription."""
+    """The body that has the tags: of a resource, a resource group or a subscription."""
     key = key_of(call.target.scope)
     world = call.world
     if key in world.resources:

@@ -205,7 +205,7 @@ class World:
         return self.groups.get("/".join(key.split("/")[:5]))
 
     def parent_exists(self, key: str) -> bool:
-        """Whether the resource or group in which a resource is exists."""
+        """Whether the resource or resource group in which a resource is exists."""
         above = parent(key)
         return above in self.resources or above in self.groups
 

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def paths(value: Any, where: str = "") -> set[str]:
-    """The paths of all fields. `[]` stands for every element of a list."""
+    """The paths of all fields. `[]` means every element of a list."""
     if isinstance(value, list):
         return {path for one in value for path in paths(one, f"{where}[]")}
     if not isinstance(value, dict):

@@ -135,7 +135,7 @@ _REFUSALS = {
 
 
 def _after_machine(call: Call, machine: Resource) -> None:
-    """Detach the disks, and delete those that the machine asks to delete."""
+    """Detach the disks, and delete those that the virtual machine asks to delete."""
     for disk, option in _disks(call, machine):
         if option == "Delete":
             call.world.remove(disk.key)
@@ -145,7 +145,7 @@ def _after_machine(call: Call, machine: Resource) -> None:
 
 
 def _disks(call: Call, machine: Resource) -> list[tuple[Resource, str | None]]:
-    """The disks of a machine that exist, with their delete options."""
+    """The disks of a virtual machine that exist, with their delete options."""
     profile = machine.properties.get("storageProfile") or {}
     found = []
     for one in [profile.get("osDisk") or {}, *(profile.get("dataDisks") or [])]:

@@ -1,4 +1,4 @@
-"""What the builders of all resources use: groups, ids, references and common fields."""
+"""What the builders of all resources use: resource groups, ids, references and common fields."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Builder:
         location: str | None = None,
         labels: Body | None = None,
     ) -> str:
-        """The id of a group, which is added if it does not exist."""
+        """The id of a resource group, which is added if it does not exist."""
         subscription = subscription or self.raw["subscription"]
         if subscription.lower() not in self.subscriptions:
             self.add_subscription({"id": subscription})
@@ -136,11 +136,11 @@ class Builder:
         return group_id
 
     def scope(self, one: Body) -> str:
-        """The id of the group of an entry, in its own spelling."""
+        """The id of the resource group of an entry, in its own spelling."""
         return self.group(one["subscription"], one["group"] or self.raw["group"])
 
     def machine_scope(self, one: Body) -> str:
-        """Machines, disks and snapshots have the group's name in capitals."""
+        """Virtual machines, disks and snapshots have their resource group in capitals."""
         head, _, name = self.scope(one).rpartition("/")
         return f"{head}/{name.upper()}"
 

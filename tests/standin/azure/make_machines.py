@@ -11,7 +11,7 @@ from world_clock import parsed, written
 
 
 def image_reference(made: Builder, one: Body, spell: Any = str) -> Body:
-    """The `imageReference` of a machine or a scale set."""
+    """The `imageReference` of a virtual machine or a scale set."""
     if one.get("platform") is not None:
         found: Body = dict(one["platform"])
     elif one["image"] is None:
@@ -93,7 +93,7 @@ def machine(made: Builder, one: Body) -> None:
 
 
 def _launched(one: Body) -> str | None:
-    """The image that the disk of a machine names: a version, if it is known."""
+    """The image that the disk of a virtual machine names: a version, if it is known."""
     image = one["image"] if isinstance(one["image"], str) else None
     if image is None or one["exact_version"] is None or image.count("/") != 1:
         return image

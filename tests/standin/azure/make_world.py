@@ -5,7 +5,7 @@ except names. References are short: `golden/web/1.0.0` is a version, `golden/web
 `web` a managed image; a text that begins with `/` is an id. README.md lists all fields.
 
 As on Azure, the spelling of ids differs: virtual machines, disks and snapshots have the name of
-their group in capitals, and scale sets refer to images with `resourcegroups`.
+their resource group in capitals, and scale sets refer to images with `resourcegroups`.
 """
 
 from __future__ import annotations

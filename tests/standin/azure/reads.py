@@ -83,7 +83,7 @@ def collection(call: Call) -> HttpResponse:
     if target.group is None:
         found = world.of_type(target.subscription or "", target.type)
     else:
-        # A collection in a group has the parent of its members.
+        # A collection in a resource group has the parent of its members.
         member = f"{target.key}/x"
         if not world.parent_exists(member):
             raise _no_parent(call, parent(member))

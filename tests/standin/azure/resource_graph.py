@@ -94,7 +94,7 @@ def _page(call: Call, rows: list[Row], options: dict[str, Any]) -> HttpResponse:
 
 
 def _row(resource: Resource, world: World) -> Row:
-    """A row has its own spelling: the type and the group are in lower case."""
+    """A row has its own spelling: the type and the resource group are in lower case."""
     body = resource.body
     subscription = world.subscriptions[resource.subscription]
     group = (world.group_of(resource.key) or {}).get("name", "")

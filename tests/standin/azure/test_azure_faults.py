@@ -300,7 +300,7 @@ def test_an_invalid_file_ends_the_program(tmp_path):
 def test_a_client_that_does_not_know_the_authority(azure_standin):
     with pytest.raises(URLError, match="CERTIFICATE_VERIFY_FAILED"):
         urlopen(f"{azure_standin.url}/_standin/calls")
-    # The server goes on.
+    # The server continues.
     assert azure_standin.calls() == {}
 
 

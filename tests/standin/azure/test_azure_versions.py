@@ -312,7 +312,7 @@ def test_a_definition_with_soft_deleted_versions_cannot_be_deleted(azure_standin
 
 
 def test_names_of_parents_in_ids(azure_standin):
-    """A group, a gallery and a definition can have the names of types."""
+    """A resource group, a gallery and a definition can have the names of types."""
     azure_standin.load(
         now="2026-11-28T00:00:00Z",
         group="versions",
