@@ -43,6 +43,8 @@ class HttpResponse:
     content_type: str
     status: int = 200
     headers: list[tuple[str, str]] = field(default_factory=list)
+    cut: int | None = None
+    """Send only this many bytes of the body, and close the connection: a lost connection."""
 
 
 Application = Callable[[HttpRequest], HttpResponse]
@@ -100,6 +102,7 @@ class _Connection(socketserver.StreamRequestHandler):
             # An error in the application, which must not look like a lost connection.
             traceback.print_exc()
             response = HttpResponse(f"{error!r}\n".encode(), "text/plain", 500)
+        keep_open = keep_open and response.cut is None
         self._write(response, keep_open)
         if self.server.verbose:
             line = f"{request.method} {request.path} {response.status}"
@@ -173,4 +176,5 @@ class _Connection(socketserver.StreamRequestHandler):
         if not keep_open:
             head.append("Connection: close")
         # One write for head and body.
-        self.wfile.write("\r\n".join([*head, "", ""]).encode() + response.body)
+        body = response.body[: response.cut]
+        self.wfile.write("\r\n".join([*head, "", ""]).encode() + body)

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from conftest import HERE, StandIn, start
+from running import HERE, StandIn, start
 from samples import ACCOUNT, OTHER, ami, image, inst, instance, lt, snap, template
 
 FULL = {
