@@ -189,16 +189,28 @@ fn is_connection(error: &azure_core::Error) -> bool {
     false
 }
 
-/// The chain of causes in one line, without repetitions.
+/// Errors of the HTTP client that only wrap their causes. The second one contains the URL.
+const WRAPPING: [&str; 6] = [
+    "failed to execute `reqwest` request",
+    "error sending request for url (",
+    "client error (",
+    "error converting `reqwest` request into a byte stream",
+    "error decoding response body",
+    "request or response body error",
+];
+
+/// The chain of causes in one line, without wrapping errors and repetitions.
 pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut next = Some(error);
     while let Some(cause) = next {
         let text = one_line(&cause.to_string());
-        if !text.is_empty() && !texts.iter().any(|other| other.contains(&text)) {
+        next = cause.source();
+        let is_wrapping =
+            next.is_some() && WRAPPING.iter().any(|wrapping| text.starts_with(wrapping));
+        if !is_wrapping && !text.is_empty() && !texts.iter().any(|other| other.contains(&text)) {
             texts.push(text);
         }
-        next = cause.source();
     }
     shortened(texts.join(": "))
 }
@@ -210,9 +222,11 @@ pub(crate) fn one_line(text: &str) -> String {
 }
 
 fn without_secret(word: &str) -> String {
-    if let Some((address, _)) = word.split_once('?').filter(|(address, _)| address.contains("://"))
+    if let Some((address, query)) = word.split_once('?')
+        && address.contains("://")
     {
-        return format!("{address}?…");
+        let kept = query.trim_end_matches([')', ']', '"', '\'', '`', ':', ',', '.']).len();
+        return format!("{address}?…{}", &query[kept..]);
     }
     // A JSON Web Token begins with the encoded `{"`.
     match word.find("eyJ") {
@@ -343,8 +357,8 @@ mod tests {
         let token = format!("eyJ0eXAi{}", "a".repeat(60));
         for (text, shown) in [
             ("a\n  b\tc", "a b c".to_owned()),
-            ("see https://a.b/c?api-version=1&s=SIGNED.", "see https://a.b/c?…".to_owned()),
-            ("(https://a.b/c?s=SIGNED): x", "(https://a.b/c?… x".to_owned()),
+            ("see https://a.b/c?api-version=1&s=SIGNED.", "see https://a.b/c?….".to_owned()),
+            ("(https://a.b/c?s=SIGNED): x", "(https://a.b/c?…): x".to_owned()),
             ("what? yes", "what? yes".to_owned()),
             (&format!("token={token}"), "token=…".to_owned()),
             ("monkeyJar eyJ", "monkeyJar eyJ".to_owned()),
@@ -353,6 +367,24 @@ mod tests {
         }
         let long = one_line(&"é".repeat(5000));
         assert_eq!(long.chars().count(), MAX_MESSAGE + 1);
+    }
+
+    #[test]
+    fn an_error_of_the_http_client_is_its_cause() {
+        let cause = azure_core::Error::with_message(SdkErrorKind::Io, "connection refused");
+        let with_url = azure_core::Error::with_error(
+            SdkErrorKind::Io,
+            cause,
+            "error sending request for url (https://a.b/c?s=1)",
+        );
+        let outer = azure_core::Error::with_error(
+            SdkErrorKind::Io,
+            with_url,
+            "failed to execute `reqwest` request",
+        );
+        assert_eq!(causes(&outer), "connection refused");
+        let only = azure_core::Error::with_message(SdkErrorKind::Io, "client error (Connect)");
+        assert_eq!(causes(&only), "client error (Connect)");
     }
 
     #[test]
