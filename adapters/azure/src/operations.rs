@@ -24,6 +24,8 @@ use crate::send::Outgoing;
 /// The interval between two polls, if no response names one. The deletion of a gallery image version
 /// takes some minutes.
 const POLL_EVERY: Duration = Duration::from_secs(10);
+/// The name of polls. They have another budget than the call that started the operation.
+const POLL: &str = "operation status";
 /// The shortest and the longest interval that a response can ask for.
 const POLL_AT_LEAST: Duration = Duration::from_secs(1);
 const POLL_AT_MOST: Duration = Duration::from_secs(300);
@@ -173,7 +175,7 @@ impl Client {
     /// Waits until `operation` has ended.
     ///
     /// # Errors
-    /// The operation failed, its state cannot be read, or it still runs at the deadline.
+    /// The operation failed, its state cannot be read, or the next poll would be after the deadline.
     pub async fn wait(
         &self,
         operation: &Operation,
@@ -197,7 +199,8 @@ impl Client {
             }
             self.inner.time.sleep(wait).await;
             let (PollUrl::State(url) | PollUrl::Location(url)) = &at;
-            let reply = self.send(Outgoing::new(call, Method::Get, url.clone())).await?;
+            let poll = Outgoing::new(call, Method::Get, url.clone());
+            let reply = self.send(Outgoing { counted_as: POLL, ..poll }).await?;
             interval = retry_after(&reply);
             match at {
                 PollUrl::State(_) => {

@@ -152,9 +152,15 @@ impl RateLimits {
     }
 
     /// Records the budgets that a response reports.
-    pub(crate) fn observe(&self, subscription: &str, reply: &Reply, now: Duration) {
+    pub(crate) fn observe(
+        &self,
+        subscription: &str,
+        call: &'static str,
+        reply: &Reply,
+        now: Duration,
+    ) {
         if let Some(wait) = exhausted_quota(reply) {
-            self.block(subscription, reply.call, now, wait);
+            self.block(subscription, call, now, wait);
         }
         let found = budgets(reply);
         if found.is_empty() {
@@ -162,7 +168,7 @@ impl RateLimits {
         }
         let mut state = self.state();
         let names = found.iter().map(|budget| budget.name.clone()).collect();
-        state.budgets_of.insert((subscription.to_owned(), reply.call), names);
+        state.budgets_of.insert((subscription.to_owned(), call), names);
         for Budget { name, remaining, window } in found {
             let known = state.budgets.entry((subscription.to_owned(), name)).or_default();
             known.remaining = remaining;

@@ -28,6 +28,8 @@ const TIMED_OUT: &str = "no complete response within 90 seconds";
 /// A call that was not sent yet. Its URL may be signed, so it is never logged.
 pub(crate) struct Outgoing {
     pub(crate) call: &'static str,
+    /// The name under which its rate limit is kept and it is counted: `call`, unless it is a poll.
+    pub(crate) counted_as: &'static str,
     pub(crate) method: Method,
     pub(crate) url: Url,
     pub(crate) body: Option<Bytes>,
@@ -35,7 +37,7 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     pub(crate) fn new(call: &'static str, method: Method, url: Url) -> Self {
-        Self { call, method, url, body: None }
+        Self { call, counted_as: call, method, url, body: None }
     }
 }
 
@@ -58,7 +60,7 @@ impl Client {
         check: Freshness<'_>,
     ) -> Result<Option<Reply>, CloudError> {
         let Inner { limits, time, progress, tokens, .. } = &*self.inner;
-        let call = outgoing.call;
+        let Outgoing { call, counted_as, .. } = outgoing;
         let subscription = subscription_of(&outgoing.url);
         let mut last_error = None;
         let mut token_was_rejected = false;
@@ -68,7 +70,7 @@ impl Client {
                 return last_error.map_or(Ok(None), Err);
             }
             let token = tokens.get().await.map_err(|error| no_token(call, &error))?;
-            let delay = match limits.delay(&subscription, call, time.now()) {
+            let delay = match limits.delay(&subscription, counted_as, time.now()) {
                 Ok(delay) => delay,
                 Err(BlockedFor(wait)) => {
                     return Err(last_error.unwrap_or_else(|| throttled(call, wait)));
@@ -83,7 +85,7 @@ impl Client {
             }
             if attempt == 1 {
                 let pacing = if delay.is_zero() { Pacing::Immediate } else { Pacing::Delayed };
-                progress.report(ProgressEvent::Call { name: call, pacing });
+                progress.report(ProgressEvent::Call { name: counted_as, pacing });
             }
             tracing::debug!(call, attempt, "calling");
             let request = self.request(&outgoing, token.secret());
@@ -91,7 +93,7 @@ impl Client {
             drop(permit);
             let wait = match answer {
                 Ok(reply) => {
-                    limits.observe(&subscription, &reply, time.now());
+                    limits.observe(&subscription, counted_as, &reply, time.now());
                     if reply.status == 401 && !token_was_rejected {
                         // The token may have been revoked. Another one is requested once.
                         token_was_rejected = true;
@@ -107,7 +109,7 @@ impl Client {
                     let asked = retry_after(&reply);
                     if let Some(asked) = asked.filter(|_| reply.status == 429) {
                         // Concurrent calls of the same kind would be throttled, too.
-                        limits.block(&subscription, call, time.now(), asked);
+                        limits.block(&subscription, counted_as, time.now(), asked);
                     }
                     if let Some(asked) = asked.filter(|asked| *asked > MAX_RETRY_AFTER) {
                         let seconds = thousands(asked.as_secs());

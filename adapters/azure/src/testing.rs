@@ -91,7 +91,7 @@ impl Received {
 
 type Behavior = Box<dyn FnMut(&Received) -> Answer + Send>;
 
-/// The server: it answers by a function, and records all requests.
+/// The server: a function returns its responses, and it records all requests.
 pub(crate) struct Server {
     behavior: Mutex<Behavior>,
     received: Mutex<Vec<Received>>,
@@ -113,10 +113,10 @@ impl Server {
         Arc::new(Self { behavior: Mutex::new(behavior), received: Mutex::default(), time })
     }
 
-    /// A server that gives these answers, one after the other. The test fails if it needs more.
+    /// A server with these responses, one after the other. The test fails if it needs more.
     pub(crate) fn with(answers: impl IntoIterator<Item = Answer>) -> Arc<Self> {
         let mut answers: VecDeque<Answer> = answers.into_iter().collect();
-        Self::answering(move |_| answers.pop_front().expect("another answer"))
+        Self::answering(move |_| answers.pop_front().expect("another response"))
     }
 
     pub(crate) fn received(&self) -> Vec<Received> {

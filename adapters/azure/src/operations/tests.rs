@@ -223,3 +223,24 @@ fn the_signed_url_is_never_shown() {
         assert!(!format!("{error:?}").contains("SIGNED"), "{error}");
     }
 }
+
+#[test]
+fn polls_do_not_take_from_the_budget_of_the_call() {
+    let budget = |name: &str| format!("Microsoft.Compute/{name}3Min;0");
+    let header = "x-ms-ratelimit-remaining-resource";
+    let server = Server::answering(move |request| match request.method.as_str() {
+        "DELETE" => accepted().with(header, budget("DeleteGalleryImageVersion")),
+        _ => state("Succeeded").with(header, budget("GetOperationStatus")),
+    });
+    let client = server.client();
+    let delete = || run(client.delete(CALL, PATH, QUERY)).unwrap();
+    let Started::Running(operation) = delete() else { panic!("not running") };
+    for _ in 0..2 {
+        run(client.wait(&operation, &NoDeadline)).unwrap();
+    }
+    delete();
+    delete();
+    // Two intervals between polls, and one call for which nothing remains after the last one.
+    let seconds: Vec<u64> = server.waits().iter().map(Duration::as_secs).collect();
+    assert_eq!(seconds, [10, 10, 15]);
+}

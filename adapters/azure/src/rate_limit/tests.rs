@@ -15,7 +15,7 @@ impl RateLimits {
 
 fn limits(header: &'static str, value: &str) -> RateLimits {
     let limits = RateLimits::default();
-    limits.observe("s", &Answer::new(202, "").with(header, value).reply(DELETE), ZERO);
+    limits.observe("s", DELETE, &Answer::new(202, "").with(header, value).reply(DELETE), ZERO);
     limits
 }
 
@@ -92,7 +92,7 @@ fn budgets_of_others_do_not_count() {
 fn a_new_report_counts() {
     let limits = limits(RESOURCE, "Microsoft.Compute/DeleteGalleryImageVersion3Min;0");
     let full = "Microsoft.Compute/DeleteGalleryImageVersion3Min;150";
-    limits.observe("s", &Answer::new(202, "").with(RESOURCE, full).reply(DELETE), ZERO);
+    limits.observe("s", DELETE, &Answer::new(202, "").with(RESOURCE, full).reply(DELETE), ZERO);
     assert_eq!([limits.wait("s", DELETE, ZERO), limits.wait("s", DELETE, ZERO)], [ZERO; 2]);
 }
 
@@ -131,7 +131,7 @@ fn an_exhausted_quota_of_resource_graph_is_waited_for() {
         assert_eq!(found, wait.map(Duration::from_secs), "{remaining} {resets}");
     }
     let limits = RateLimits::default();
-    limits.observe("", &reply("0", "00:00:03"), ZERO);
+    limits.observe("", DELETE, &reply("0", "00:00:03"), ZERO);
     assert_eq!(limits.wait("", DELETE, ZERO), Duration::from_secs(3));
 }
 
@@ -154,7 +154,7 @@ proptest! {
             tokens -= 1;
             let report = format!("Microsoft.Compute/DeleteGalleryImageVersion3Min;{tokens}");
             let reply = Answer::new(202, "").with(RESOURCE, report).reply(DELETE);
-            limits.observe("s", &reply, now);
+            limits.observe("s", DELETE, &reply, now);
         }
     }
 
@@ -163,7 +163,7 @@ proptest! {
         let reply = Answer::new(200, "").with(RESOURCE, &*text)
             .with("x-ms-user-quota-remaining", "0").with("x-ms-user-quota-resets-after", &*text);
         let limits = RateLimits::default();
-        limits.observe("s", &reply.reply(DELETE), ZERO);
+        limits.observe("s", DELETE, &reply.reply(DELETE), ZERO);
         let _ = limits.delay("s", DELETE, ZERO);
     }
 }
