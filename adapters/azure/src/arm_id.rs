@@ -46,21 +46,22 @@ pub struct ArmId {
     ascii: bool,
 }
 
-/// Case-folds `text`: each character is converted to upper case and then to lower case.
+/// Case-folds `text`: each character is converted to lower case, to upper case, and to lower case.
 ///
-/// Azure does not document how it compares letters outside ASCII, which the names of resource groups
-/// may contain. This comparison treats more texts as equal than a comparison of lower-case texts: `ß`
-/// equals `ss`.
+/// The names of resource groups may contain characters outside ASCII. Azure does not document how it
+/// compares them. This comparison treats more texts as equal than a comparison of lower-case texts:
+/// `ß` equals `ss`.
 pub fn fold_case(text: &str) -> String {
-    text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+    // The first conversion is for `ẞ`, whose lower case is `ß`, whose upper case is `SS`.
+    let lower = text.chars().flat_map(char::to_lowercase);
+    lower.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
-/// Whether `text` has the form of a subscription ID: 32 hexadecimal digits in groups of 8, 4, 4, 4
-/// and 12.
+/// Whether `text` has the form of a subscription ID: hexadecimal numbers of 8, 4, 4, 4 and 12 digits.
 pub fn is_subscription_id(text: &str) -> bool {
-    let groups: Vec<&str> = text.split('-').collect();
-    groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
-        && groups.iter().all(|group| group.bytes().all(|b| b.is_ascii_hexdigit()))
+    let parts: Vec<&str> = text.split('-').collect();
+    parts.iter().map(|part| part.len()).eq([8, 4, 4, 4, 12])
+        && parts.iter().all(|part| part.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 impl ArmId {
@@ -95,7 +96,7 @@ impl ArmId {
 
     /// Whether the parsed text consisted of ASCII characters only.
     ///
-    /// Azure does not document its comparison of other letters. The canonical spelling of such an ID
+    /// Azure does not document its comparison of other characters. The canonical spelling of such an ID
     /// may therefore be the ID of another resource, so such a resource must not be changed.
     pub fn was_ascii(&self) -> bool {
         self.ascii
@@ -110,8 +111,8 @@ impl ArmId {
         self.segments().nth(1).unwrap_or_default()
     }
 
-    /// The name of the resource group. `None` for a subscription and for a resource that is in no
-    /// group.
+    /// The name of the resource group. `None` for a subscription, and for a resource that is
+    /// directly in a subscription.
     pub fn resource_group(&self) -> Option<&str> {
         let mut segments = self.segments().skip(2);
         (segments.next() == Some("resourcegroups")).then(|| segments.next()).flatten()
@@ -159,6 +160,15 @@ impl ArmId {
         let end = self.text.rmatch_indices('/').nth(removed - 1)?.0;
         let text = self.text.get(..end).filter(|text| !text.is_empty())?;
         Some(Self { text: text.into(), ascii: self.ascii })
+    }
+
+    /// The resource of type `child` with `name` that this one contains.
+    ///
+    /// # Errors
+    /// The name is not valid in an ID.
+    pub fn child(&self, child: &str, name: &str) -> Result<Self, ParseArmIdError> {
+        let found = Self::parse(&format!("{}/{child}/{name}", self.text))?;
+        Ok(Self { ascii: self.ascii && found.ascii, ..found })
     }
 
     /// Whether the resource is `scope` or is below it: a lock on `scope` applies to the resource.
@@ -294,7 +304,9 @@ impl From<ArmId> for String {
 
 /// The text is not the number of an image version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a version number: expected three numbers such as 1.20.3, without leading zeros")]
+#[error(
+    "`{0}` is not a version number: expected three numbers such as 1.20.3, without leading zeros"
+)]
 pub struct ParseVersionNumberError(String);
 
 /// The number of an image version, `Major.Minor.Patch`. Numbers are ordered numerically, as Azure
