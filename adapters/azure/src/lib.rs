@@ -36,6 +36,8 @@ mod snapshots;
 mod tags;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 mod time;
 mod token;
 mod transport;
