@@ -167,7 +167,8 @@ fn version_numbers_are_ordered_numerically() {
 /// Folding must be stable: otherwise an ID that is read from its canonical spelling would differ.
 #[test]
 fn folding_is_stable_for_every_character() {
-    for one in ('\0'..=char::MAX).map(String::from) {
+    let has_case = |one: &char| one.to_lowercase().ne([*one]) || one.to_uppercase().ne([*one]);
+    for one in ('\0'..=char::MAX).filter(has_case).map(String::from) {
         let folded = fold_case(&one);
         assert_eq!(fold_case(&folded), folded, "{one:?}");
         for other in [one.to_uppercase(), one.to_lowercase()] {
