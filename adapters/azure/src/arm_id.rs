@@ -44,6 +44,9 @@ pub struct ArmId {
     text: Arc<str>,
     /// See [`ArmId::was_ascii`].
     ascii: bool,
+    /// Where the namespace of the resource begins in the text. `None` for a subscription and for a
+    /// resource group.
+    namespace: Option<usize>,
 }
 
 /// Case-folds `text`: each character is converted to lower case, to upper case, and to lower case.
@@ -76,17 +79,16 @@ impl ArmId {
         let found = if text.chars().count() > MAX_ARM_ID {
             Err("it is longer than 2,048 characters")
         } else {
-            let folded = fold_case(text);
-            check(&folded).map(|()| folded)
+            Self::from_folded(&fold_case(text), text.is_ascii())
         };
-        match found {
-            Ok(folded) => Ok(Self { text: folded.into(), ascii: text.is_ascii() }),
-            // An error message is one line, and not the place for a long text.
-            Err(problem) => {
-                let shown = text.chars().take(300).flat_map(char::escape_debug);
-                Err(ParseArmIdError { text: shown.collect(), problem })
-            }
-        }
+        // An error message is one line, and not the place for a long text.
+        let shown = || text.chars().take(300).flat_map(char::escape_debug).collect();
+        found.map_err(|problem| ParseArmIdError { text: shown(), problem })
+    }
+
+    fn from_folded(text: &str, ascii: bool) -> Result<Self, &'static str> {
+        let namespace = check(text)?;
+        Ok(Self { text: text.into(), ascii, namespace })
     }
 
     /// The ID in canonical spelling.
@@ -121,7 +123,7 @@ impl ArmId {
     /// The namespace, the types and the names of the resource, without those of the resource that it
     /// extends.
     fn own_segments(&self) -> Option<&str> {
-        self.text.rsplit_once("/providers/").map(|(_, own)| own)
+        self.text.get(self.namespace?..)
     }
 
     /// The namespace of the resource's provider, for example `microsoft.compute`. `None` for a
@@ -158,8 +160,7 @@ impl ArmId {
         let own = self.types_and_names().count();
         let removed = if own == 1 { 4 } else { 2 };
         let end = self.text.rmatch_indices('/').nth(removed - 1)?.0;
-        let text = self.text.get(..end).filter(|text| !text.is_empty())?;
-        Some(Self { text: text.into(), ascii: self.ascii })
+        Self::from_folded(self.text.get(..end)?, self.ascii).ok()
     }
 
     /// The resource of type `child` with `name` that this one contains.
@@ -209,8 +210,8 @@ pub enum ImageIdKind {
     Version,
 }
 
-/// Checks a case-folded ID.
-fn check(text: &str) -> Result<(), &'static str> {
+/// Checks a case-folded ID. Returns where the last namespace begins.
+fn check(text: &str) -> Result<Option<usize>, &'static str> {
     let rest = text.strip_prefix('/').ok_or("expected it to begin with /subscriptions/")?;
     let segments: Vec<&str> = rest.split('/').collect();
     if segments.iter().any(|one| one.is_empty()) {
@@ -234,8 +235,15 @@ fn check(text: &str) -> Result<(), &'static str> {
         ["resourcegroups"] => return Err("its resource group has no name"),
         rest => rest,
     };
+    let mut found = None;
+    // Names can be `providers` too. Types cannot.
     while !rest.is_empty() {
-        let ["providers", _, own @ ..] = rest else {
+        let ["providers", own @ ..] = rest else {
+            return Err("expected /providers/ and a namespace");
+        };
+        let after: usize = own.iter().map(|segment| segment.len() + 1).sum();
+        found = Some(text.len() + 1 - after);
+        let [_, own @ ..] = own else {
             return Err("expected /providers/ and a namespace");
         };
         let length = own.iter().step_by(2).take_while(|one| **one != "providers").count() * 2;
@@ -245,7 +253,7 @@ fn check(text: &str) -> Result<(), &'static str> {
             Some((_, extension)) => rest = extension,
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 impl PartialEq for ArmId {

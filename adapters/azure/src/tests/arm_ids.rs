@@ -87,6 +87,23 @@ fn the_parent_of_an_extension_is_what_it_extends() {
     }
 }
 
+/// Every name can be that of a keyword.
+#[test]
+fn names_are_not_keywords() {
+    let version =
+        id("/resourceGroups/providers/providers/Microsoft.Compute/galleries/providers/images/\
+                 resourceGroups/versions/1.0.0");
+    assert_eq!(version.resource_group(), Some("providers"));
+    assert_eq!(version.resource_type(), "microsoft.compute/galleries/images/versions");
+    assert_eq!(version.image_kind(), Some(ImageIdKind::Version));
+    let levels = std::iter::successors(Some(version), ArmId::parent);
+    let names: Vec<String> = levels.map(|level| level.name().to_owned()).collect();
+    let subscription = &SUBSCRIPTION["/subscriptions/".len()..];
+    assert_eq!(names, ["1.0.0", "resourcegroups", "providers", "providers", subscription]);
+    let image = id("/resourceGroups/a/providers/Microsoft.Compute/images/providers");
+    assert_eq!(image.image_kind(), Some(ImageIdKind::ManagedImage));
+}
+
 #[test]
 fn ids_in_a_marketplace_are_resources_of_a_subscription() {
     let id =
@@ -167,7 +184,8 @@ fn version_numbers_are_ordered_numerically() {
 /// Folding must be stable: otherwise an ID that is read from its canonical spelling would differ.
 #[test]
 fn folding_is_stable_for_every_character() {
-    for one in ('\0'..=char::MAX).map(String::from) {
+    let has_case = |one: &char| one.to_lowercase().ne([*one]) || one.to_uppercase().ne([*one]);
+    for one in ('\0'..=char::MAX).filter(has_case).map(String::from) {
         let folded = fold_case(&one);
         assert_eq!(fold_case(&folded), folded, "{one:?}");
         for other in [one.to_uppercase(), one.to_lowercase()] {
@@ -180,7 +198,7 @@ proptest! {
     /// Every ID that is accepted is read again from its canonical spelling, and from any other case.
     #[test]
     fn accepted_ids_are_read_again(text in "(/subscriptions/[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})?\
-        (/resourceGroups/[a-zA-Z.ßÄ]{1,4})?((/providers)?/[a-zA-Z.]{1,3}/[a-z%?]{0,3}){0,3}") {
+        (/resourceGroups/[a-zA-Z.ßÄ]{1,4})?((/providers)?/[a-zA-Z.]{1,3}/([a-z%?]{0,3}|providers)){0,3}") {
         if let Ok(id) = text.parse::<ArmId>() {
             prop_assert_eq!(&id.as_str().parse::<ArmId>().unwrap(), &id);
             prop_assert_eq!(&text.to_uppercase().parse::<ArmId>().unwrap(), &id);

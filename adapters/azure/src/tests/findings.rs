@@ -7,14 +7,14 @@ use crate::types::*;
 
 /// What was read.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Finding {
+pub struct Effects {
     /// Protects something, so it must not be lost.
     keeps: BTreeSet<String>,
     /// Allows a removal, so nothing must be added.
     frees: BTreeSet<String>,
 }
 
-impl Finding {
+impl Effects {
     fn keep(&mut self, text: impl Into<String>) {
         self.keeps.insert(text.into());
     }
@@ -75,7 +75,7 @@ impl Finding {
             .collect()
     }
 
-    fn envelope<P>(&mut self, resource: &Resource<P>) {
+    fn envelope<P>(&mut self, resource: &ArmResource<P>) {
         for (name, value) in &resource.tags {
             self.keep(format!("tag {name}={value}"));
         }
@@ -97,14 +97,14 @@ impl Finding {
 
 /// A resource of which the test asks what it protects.
 pub trait Protects {
-    fn finding(&self) -> Finding;
+    fn finding(&self) -> Effects;
 }
 
 impl Protects for Gallery {
-    fn finding(&self) -> Finding {
-        let mut found = Finding::default();
+    fn finding(&self) -> Effects {
+        let mut found = Effects::default();
         found.envelope(self);
-        let Sharing { groups, public_names, .. } = &self.properties.sharing;
+        let GallerySharing { groups, public_names, .. } = &self.properties.sharing;
         match self.properties.sharing.is_shared() {
             true => found.keep("shared"),
             false => found.free("private"),
@@ -137,8 +137,8 @@ impl Protects for Gallery {
 }
 
 impl Protects for ImageDefinition {
-    fn finding(&self) -> Finding {
-        let mut found = Finding::default();
+    fn finding(&self) -> Effects {
+        let mut found = Effects::default();
         found.envelope(self);
         let ImageDefinitionProperties {
             os_type, os_state, architecture, hyper_v_generation, ..
@@ -164,8 +164,8 @@ const REGIONS: [&str; 8] =
     ["westus", "eastus", "westus2", "eastus2", "westcentralus", "southcentralus", "mars", ""];
 
 impl Protects for ImageVersion {
-    fn finding(&self) -> Finding {
-        let mut found = Finding::default();
+    fn finding(&self) -> Effects {
+        let mut found = Effects::default();
         found.envelope(self);
         let properties = &self.properties;
         found.state(&properties.provisioning_state);
@@ -216,8 +216,8 @@ impl Protects for ImageVersion {
 }
 
 impl Protects for SoftDeletedVersion {
-    fn finding(&self) -> Finding {
-        let mut found = Finding::default();
+    fn finding(&self) -> Effects {
+        let mut found = Effects::default();
         found.keep(format!("recoverable {}", self.properties.version));
         let SoftDeletedProperties { consumption_end_time, hard_deletion_target_time, .. } =
             &self.properties;
@@ -229,8 +229,8 @@ impl Protects for SoftDeletedVersion {
 }
 
 impl Protects for ManagedImage {
-    fn finding(&self) -> Finding {
-        let mut found = Finding::default();
+    fn finding(&self) -> Effects {
+        let mut found = Effects::default();
         found.envelope(self);
         found.state(&self.properties.provisioning_state);
         for source in self.properties.sources().chain(&self.properties.source_virtual_machine) {
@@ -240,7 +240,7 @@ impl Protects for ManagedImage {
     }
 }
 
-fn disks(storage: &MachineStorage, found: &mut Finding) {
+fn disks(storage: &MachineStorage, found: &mut Effects) {
     for disk in storage.os_disk.iter().chain(&storage.data_disks) {
         found.keep(format!("disk {disk}"));
     }
@@ -250,8 +250,8 @@ fn disks(storage: &MachineStorage, found: &mut Finding) {
 }
 
 impl Protects for VirtualMachine {
-    fn finding(&self) -> Finding {
-        let mut found = Finding::default();
+    fn finding(&self) -> Effects {
+        let mut found = Effects::default();
         found.envelope(self);
         found.started_from(&self.properties.storage.targets());
         disks(&self.properties.storage, &mut found);
@@ -260,8 +260,8 @@ impl Protects for VirtualMachine {
 }
 
 impl Protects for ScaleSet {
-    fn finding(&self) -> Finding {
-        let mut found = Finding::default();
+    fn finding(&self) -> Effects {
+        let mut found = Effects::default();
         found.envelope(self);
         if self.properties.has_own_instances() {
             found.keep("instances to read");
@@ -274,8 +274,8 @@ impl Protects for ScaleSet {
 }
 
 impl Protects for ScaleSetInstance {
-    fn finding(&self) -> Finding {
-        let mut found = Finding::default();
+    fn finding(&self) -> Effects {
+        let mut found = Effects::default();
         found.envelope(self);
         found.started_from(&self.properties.storage.targets());
         disks(&self.properties.storage, &mut found);
@@ -283,7 +283,7 @@ impl Protects for ScaleSetInstance {
     }
 }
 
-fn creation(data: &CreationData, found: &mut Finding) {
+fn creation(data: &CreationData, found: &mut Effects) {
     found.started_from(&data.targets());
     if let Some(source) = &data.source {
         found.keep(format!("source {source}"));
@@ -291,8 +291,8 @@ fn creation(data: &CreationData, found: &mut Finding) {
 }
 
 impl Protects for Disk {
-    fn finding(&self) -> Finding {
-        let mut found = Finding::default();
+    fn finding(&self) -> Effects {
+        let mut found = Effects::default();
         found.envelope(self);
         creation(&self.properties.creation_data, &mut found);
         if self.is_unattached() {
@@ -305,9 +305,9 @@ impl Protects for Disk {
     }
 }
 
-impl Protects for Snapshot {
-    fn finding(&self) -> Finding {
-        let mut found = Finding::default();
+impl Protects for DiskSnapshot {
+    fn finding(&self) -> Effects {
+        let mut found = Effects::default();
         found.envelope(self);
         let properties = &self.properties;
         creation(&properties.creation_data, &mut found);
@@ -325,8 +325,8 @@ impl Protects for Snapshot {
 }
 
 impl Protects for Lock {
-    fn finding(&self) -> Finding {
-        let mut found = Finding::default();
+    fn finding(&self) -> Effects {
+        let mut found = Effects::default();
         let scope = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/\
                      resourcegroupname/providers/Microsoft.Compute/images/a";
         if self.applies_to(&scope.parse().unwrap()) {
@@ -336,17 +336,17 @@ impl Protects for Lock {
     }
 }
 
-impl Protects for ImageTemplate {
-    fn finding(&self) -> Finding {
-        let mut found = Finding::default();
+impl Protects for BuilderTemplate {
+    fn finding(&self) -> Effects {
+        let mut found = Effects::default();
         found.starts(&self.properties.source.targets());
         found
     }
 }
 
 impl Protects for Subscription {
-    fn finding(&self) -> Finding {
-        let mut found = Finding::default();
+    fn finding(&self) -> Effects {
+        let mut found = Effects::default();
         found.keep(format!("subscription {}", self.id));
         if self.state == SubscriptionState::Enabled {
             found.free("enabled");
@@ -356,8 +356,8 @@ impl Protects for Subscription {
 }
 
 impl Protects for GraphRow {
-    fn finding(&self) -> Finding {
-        let mut found = Finding::default();
+    fn finding(&self) -> Effects {
+        let mut found = Effects::default();
         let targets: Vec<ImageTarget> = self.targets.iter().cloned().collect();
         found.started_from(&targets);
         found

@@ -4,14 +4,14 @@ use serde_json::Value;
 
 /// A step from a value to a nested one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum JsonStep {
+pub enum PathStep {
     Key(String),
     Position(usize),
 }
 
 /// The change to a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JsonChange {
+pub enum ValueChange {
     LeftOut,
     Renamed,
     Null,
@@ -21,19 +21,19 @@ pub enum JsonChange {
 }
 
 /// A mutated document.
-pub struct Mutation {
-    pub place: Vec<JsonStep>,
-    pub change: JsonChange,
+pub struct MutatedJson {
+    pub place: Vec<PathStep>,
+    pub change: ValueChange,
     pub text: String,
 }
 
 /// The path with names joined by `/`; a list item is `item`. The list of a page is left out.
-pub fn named(path: &[JsonStep]) -> String {
+pub fn named(path: &[PathStep]) -> String {
     let names: Vec<&str> = path
         .iter()
         .map(|step| match step {
-            JsonStep::Key(key) => key.as_str(),
-            JsonStep::Position(_) => "item",
+            PathStep::Key(key) => key.as_str(),
+            PathStep::Position(_) => "item",
         })
         .collect();
     let names = names.strip_prefix(&["value", "item"]).unwrap_or(&names);
@@ -41,19 +41,19 @@ pub fn named(path: &[JsonStep]) -> String {
 }
 
 /// The path in the form of an error's path, for example `value[0].properties.storageProfile`.
-pub fn dotted(path: &[JsonStep]) -> String {
+pub fn dotted(path: &[PathStep]) -> String {
     let text: String = path
         .iter()
         .map(|step| match step {
-            JsonStep::Key(key) => format!(".{key}"),
-            JsonStep::Position(at) => format!("[{at}]"),
+            PathStep::Key(key) => format!(".{key}"),
+            PathStep::Position(at) => format!("[{at}]"),
         })
         .collect();
     text.trim_start_matches('.').to_owned()
 }
 
-fn places(value: &Value, path: &mut Vec<JsonStep>, found: &mut Vec<Vec<JsonStep>>) {
-    let mut each = |step: JsonStep, value: &Value| {
+fn places(value: &Value, path: &mut Vec<PathStep>, found: &mut Vec<Vec<PathStep>>) {
+    let mut each = |step: PathStep, value: &Value| {
         path.push(step);
         found.push(path.clone());
         places(value, path, found);
@@ -61,18 +61,18 @@ fn places(value: &Value, path: &mut Vec<JsonStep>, found: &mut Vec<Vec<JsonStep>
     };
     match value {
         Value::Object(fields) => {
-            fields.iter().for_each(|(key, value)| each(JsonStep::Key(key.clone()), value));
+            fields.iter().for_each(|(key, value)| each(PathStep::Key(key.clone()), value));
         }
         Value::Array(items) => items
             .iter()
             .enumerate()
-            .for_each(|(position, value)| each(JsonStep::Position(position), value)),
+            .for_each(|(position, value)| each(PathStep::Position(position), value)),
         _ => {}
     }
 }
 
 /// The paths of all values in `document`.
-pub fn paths(document: &Value) -> Vec<Vec<JsonStep>> {
+pub fn paths(document: &Value) -> Vec<Vec<PathStep>> {
     let mut found = Vec::new();
     places(document, &mut Vec::new(), &mut found);
     found
@@ -94,40 +94,40 @@ fn in_another_shape(value: &Value) -> Value {
     }
 }
 
-fn changed(value: &Value, place: &[JsonStep], change: JsonChange) -> Option<Value> {
+fn changed(value: &Value, place: &[PathStep], change: ValueChange) -> Option<Value> {
     let mut document = value.clone();
     let (last, path) = place.split_last()?;
     let parent = path.iter().try_fold(&mut document, |value, step| match step {
-        JsonStep::Key(key) => value.get_mut(key),
-        JsonStep::Position(at) => value.get_mut(at),
+        PathStep::Key(key) => value.get_mut(key),
+        PathStep::Position(at) => value.get_mut(at),
     })?;
     let old = match last {
-        JsonStep::Key(key) => parent.get(key),
-        JsonStep::Position(at) => parent.get(at),
+        PathStep::Key(key) => parent.get(key),
+        PathStep::Position(at) => parent.get(at),
     }?
     .clone();
     let new = match change {
-        JsonChange::LeftOut | JsonChange::Renamed => None,
-        JsonChange::Null => Some(Value::Null),
-        JsonChange::Emptied => Some(empty(&old)),
-        JsonChange::InAnotherShape => Some(in_another_shape(&old)),
-        JsonChange::AnotherWord => Some(Value::from("Tomorrow")),
+        ValueChange::LeftOut | ValueChange::Renamed => None,
+        ValueChange::Null => Some(Value::Null),
+        ValueChange::Emptied => Some(empty(&old)),
+        ValueChange::InAnotherShape => Some(in_another_shape(&old)),
+        ValueChange::AnotherWord => Some(Value::from("Tomorrow")),
     };
     if new.as_ref() == Some(&old) {
         return None;
     }
     match (last, parent, new) {
-        (JsonStep::Key(key), Value::Object(fields), Some(new)) => {
+        (PathStep::Key(key), Value::Object(fields), Some(new)) => {
             fields.insert(key.clone(), new);
         }
-        (JsonStep::Key(key), Value::Object(fields), None) => {
+        (PathStep::Key(key), Value::Object(fields), None) => {
             fields.remove(key);
-            if change == JsonChange::Renamed {
+            if change == ValueChange::Renamed {
                 fields.insert("tomorrow".to_owned(), old);
             }
         }
-        (JsonStep::Position(at), Value::Array(items), Some(new)) => items[*at] = new,
-        (JsonStep::Position(at), Value::Array(items), None) if change == JsonChange::LeftOut => {
+        (PathStep::Position(at), Value::Array(items), Some(new)) => items[*at] = new,
+        (PathStep::Position(at), Value::Array(items), None) if change == ValueChange::LeftOut => {
             items.remove(*at);
         }
         _ => return None,
@@ -136,19 +136,19 @@ fn changed(value: &Value, place: &[JsonStep], change: JsonChange) -> Option<Valu
 }
 
 /// All mutations of `document`.
-pub fn mutations(document: &Value) -> Vec<Mutation> {
+pub fn mutations(document: &Value) -> Vec<MutatedJson> {
     let mut found = Vec::new();
     for place in paths(document) {
         for change in [
-            JsonChange::LeftOut,
-            JsonChange::Renamed,
-            JsonChange::Null,
-            JsonChange::Emptied,
-            JsonChange::InAnotherShape,
-            JsonChange::AnotherWord,
+            ValueChange::LeftOut,
+            ValueChange::Renamed,
+            ValueChange::Null,
+            ValueChange::Emptied,
+            ValueChange::InAnotherShape,
+            ValueChange::AnotherWord,
         ] {
             if let Some(changed) = changed(document, &place, change) {
-                found.push(Mutation { place: place.clone(), change, text: changed.to_string() });
+                found.push(MutatedJson { place: place.clone(), change, text: changed.to_string() });
             }
         }
     }

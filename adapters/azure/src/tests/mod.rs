@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 /// A page of a list.
 #[derive(Deserialize)]
-struct Page<T> {
+struct FixturePage<T> {
     value: Vec<T>,
 }
 
@@ -38,7 +38,7 @@ fn decode_all<T: DeserializeOwned>(
 ) -> Result<Vec<T>, serde_path_to_error::Error<serde_json::Error>> {
     let is_page = text.trim_start().trim_start_matches('{').trim_start().starts_with("\"value\"");
     match is_page {
-        true => decode::<Page<T>>(text).map(|page| page.value),
+        true => decode::<FixturePage<T>>(text).map(|page| page.value),
         false => decode(text).map(|one| vec![one]),
     }
 }

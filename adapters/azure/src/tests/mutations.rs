@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::findings::{Finding, Protects};
-use super::json::{self, JsonChange, JsonStep, Mutation};
+use super::findings::{Effects, Protects};
+use super::json::{self, MutatedJson, PathStep, ValueChange};
 use super::{decode_all, fixture};
 use crate::types::*;
 
@@ -35,16 +35,19 @@ impl Exceptions {
         paths(kind).chain(paths("all")).any(|one| matches(one, path))
     }
 
-    fn allows(&self, kind: &str, mutation: &Mutation) -> bool {
+    fn allows(&self, kind: &str, mutation: &MutatedJson) -> bool {
         let path = json::named(&mutation.place);
         // Resource Graph only adds references. A row is not checked, but searched.
         if kind == "graph-row" && path.starts_with("properties/") {
             return true;
         }
         match mutation.change {
-            JsonChange::InAnotherShape => false,
-            JsonChange::AnotherWord => Self::has(&self.text, kind, &path),
-            JsonChange::LeftOut | JsonChange::Renamed | JsonChange::Null | JsonChange::Emptied => {
+            ValueChange::InAnotherShape => false,
+            ValueChange::AnotherWord => Self::has(&self.text, kind, &path),
+            ValueChange::LeftOut
+            | ValueChange::Renamed
+            | ValueChange::Null
+            | ValueChange::Emptied => {
                 // A page does not state how many items it has.
                 path.is_empty() || path == "value" || Self::has(&self.absent, kind, &path)
             }
@@ -61,24 +64,27 @@ fn matches(listed: &str, path: &str) -> bool {
 }
 
 /// What was read, or the path and the message of the error.
-type Outcome = Result<Vec<Finding>, (String, String)>;
+type FixtureResult = Result<Vec<Effects>, (String, String)>;
 
 /// A fixture and how it is read.
-struct Reading {
+struct FixtureReading {
     kind: &'static str,
     file: &'static str,
-    read: fn(&str) -> Outcome,
+    read: fn(&str) -> FixtureResult,
 }
 
-fn reading<T: DeserializeOwned + Protects>(kind: &'static str, file: &'static str) -> Reading {
+fn reading<T: DeserializeOwned + Protects>(
+    kind: &'static str,
+    file: &'static str,
+) -> FixtureReading {
     let read = |text: &str| match decode_all::<T>(text) {
         Ok(all) => Ok(all.iter().map(T::finding).collect()),
         Err(error) => Err((error.path().to_string(), error.inner().to_string())),
     };
-    Reading { kind, file, read }
+    FixtureReading { kind, file, read }
 }
 
-fn readings() -> Vec<Reading> {
+fn readings() -> Vec<FixtureReading> {
     vec![
         reading::<Gallery>("gallery", "gallery-soft-delete.json"),
         reading::<Gallery>("gallery", "gallery-private.json"),
@@ -102,13 +108,13 @@ fn readings() -> Vec<Reading> {
         reading::<ScaleSet>("scale-set", "scale-set-flexible-empty.json"),
         reading::<ScaleSetInstance>("instance", "scale-set-instance.json"),
         reading::<Disk>("disk", "disks.json"),
-        reading::<Snapshot>("snapshot", "snapshots.json"),
-        reading::<Snapshot>("snapshot", "snapshot-locked.json"),
+        reading::<DiskSnapshot>("snapshot", "snapshots.json"),
+        reading::<DiskSnapshot>("snapshot", "snapshot-locked.json"),
         reading::<Lock>("lock", "locks.json"),
-        reading::<ImageTemplate>("template", "image-templates.json"),
-        reading::<ImageTemplate>("template", "image-template-platform.json"),
-        reading::<ImageTemplate>("template", "image-template-managed.json"),
-        reading::<ImageTemplate>("template", "image-template-version.json"),
+        reading::<BuilderTemplate>("template", "image-templates.json"),
+        reading::<BuilderTemplate>("template", "image-template-platform.json"),
+        reading::<BuilderTemplate>("template", "image-template-managed.json"),
+        reading::<BuilderTemplate>("template", "image-template-version.json"),
         reading::<Subscription>("subscription", "subscriptions.json"),
         reading::<GraphRow>("graph-row", "graph-rows.json"),
     ]
@@ -116,7 +122,7 @@ fn readings() -> Vec<Reading> {
 
 /// Whether an error at `path` names the place of a mutation: the place itself or something around it.
 /// An error around it must name a field or an ID.
-fn names(path: &str, message: &str, place: &[JsonStep]) -> bool {
+fn names(path: &str, message: &str, place: &[PathStep]) -> bool {
     let place = json::dotted(place);
     let is_place = path == place;
     let is_around = path == "."
@@ -130,7 +136,7 @@ fn names(path: &str, message: &str, place: &[JsonStep]) -> bool {
 fn no_mutation_hides_what_protects() {
     let exceptions = Exceptions::read();
     let (mut wrong, mut tried) = (Vec::new(), 0);
-    for Reading { kind, file, read } in readings() {
+    for FixtureReading { kind, file, read } in readings() {
         let text = fixture(file);
         let baseline = read(&text).unwrap();
         let document: Value = serde_json::from_str(&text).unwrap();
@@ -139,7 +145,7 @@ fn no_mutation_hides_what_protects() {
                 continue;
             }
             tried += 1;
-            let Mutation { place, change, text } = &mutation;
+            let MutatedJson { place, change, text } = &mutation;
             let what = format!("{kind}, {file}: {} {change:?}", json::named(place));
             match read(text) {
                 Err((path, message)) if names(&path, &message, place) => {}
@@ -163,7 +169,7 @@ fn no_mutation_hides_what_protects() {
 /// A truncated body is an error.
 #[test]
 fn no_truncation_is_read() {
-    for Reading { file, read, .. } in readings() {
+    for FixtureReading { file, read, .. } in readings() {
         let text = fixture(file);
         let text = text.trim_end();
         for end in (0..text.len()).step_by(7).filter(|end| text.is_char_boundary(*end)) {
@@ -177,7 +183,7 @@ fn no_truncation_is_read() {
 fn every_exception_is_in_a_response() {
     let exceptions = Exceptions::read();
     let mut paths: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
-    for Reading { kind, file, .. } in readings() {
+    for FixtureReading { kind, file, .. } in readings() {
         let document: Value = serde_json::from_str(&fixture(file)).unwrap();
         let named = json::paths(&document).iter().map(|path| json::named(path)).collect::<Vec<_>>();
         paths.entry(kind).or_default().extend(named.iter().cloned());

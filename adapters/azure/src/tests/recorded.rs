@@ -90,6 +90,16 @@ fn versions() {
     assert!(version.properties.is_shallow() && version.properties.needs_sources());
     assert!(version.properties.sources().all(|source| ends(source, "/images/imagename")));
 
+    // A complete version with a mode that is not known may be shallow.
+    let text = fixture("version-shallow.json").replace("\"Creating\"", "\"Succeeded\"");
+    for (mode, is_shallow) in
+        [("Shallow", true), ("shallow", true), ("Full", false), ("Deep", true)]
+    {
+        let text = text.replace("\"Shallow\"", &format!("\"{mode}\""));
+        let version: ImageVersion = decode(&text).unwrap();
+        assert_eq!(version.properties.needs_sources(), is_shallow, "{mode}");
+    }
+
     let version: ImageVersion = one("version-snapshot-source.json");
     assert_eq!(version.properties.sources().count(), 2);
 
@@ -191,12 +201,12 @@ fn disks_and_snapshots() {
         let [ImageTarget::Version(version)] = targets.as_slice() else { panic!("{targets:?}") };
         assert!(ends(version, end));
     }
-    let snapshots: Vec<Snapshot> = read("snapshots.json");
+    let snapshots: Vec<DiskSnapshot> = read("snapshots.json");
     assert!(ends(snapshots[0].properties.creation_data.source.as_ref().unwrap(), "/mysnapshot"));
     assert_eq!(snapshots[1].properties.creation_data.create_option, CreateOption::Import);
     // The example has no state.
     assert!(!snapshots[0].is_unattached());
-    let locked: Snapshot = one("snapshot-locked.json");
+    let locked: DiskSnapshot = one("snapshot-locked.json");
     assert!(locked.properties.immutability_policy.as_ref().unwrap().may_apply());
     assert!(locked.properties.incremental && !locked.is_unattached());
 }
@@ -217,21 +227,21 @@ fn locks() {
 
 #[test]
 fn image_templates() {
-    let templates: Vec<ImageTemplate> = read("image-templates.json");
+    let templates: Vec<BuilderTemplate> = read("image-templates.json");
     let targets = templates[0].properties.source.targets();
     assert!(matches!(&targets[0], ImageTarget::ManagedImage(id) if ends(id, "/source_image")));
     assert!(ends(&templates[0].properties.distributes_to[0], "/images/image_it_1"));
     assert_eq!(templates[1].properties.source, TemplateSource::Platform);
 
-    let template: ImageTemplate = one("image-template-platform.json");
+    let template: BuilderTemplate = one("image-template-platform.json");
     assert_eq!(template.properties.source, TemplateSource::Platform);
     assert!(ends(&template.properties.distributes_to[0], "/galleries/sig1000003/images/image1"));
 
-    let template: ImageTemplate = one("image-template-managed.json");
+    let template: BuilderTemplate = one("image-template-managed.json");
     let targets = template.properties.source.targets();
     assert!(matches!(&targets[0], ImageTarget::ManagedImage(id) if ends(id, "/img_1")));
 
-    let template: ImageTemplate = one("image-template-version.json");
+    let template: BuilderTemplate = one("image-template-version.json");
     let targets = template.properties.source.targets();
     assert!(matches!(&targets[0], ImageTarget::Definition { definition, .. }
         if ends(definition, "/images/image1")));
@@ -301,6 +311,14 @@ fn words_and_times_are_read_tolerantly() {
     let version: ImageVersion =
         decode(&blocked.replace("2026-12-31T12:59:59+00:00", "0001-01-01T00:00:00Z")).unwrap();
     assert!(version.properties.blocks_deletion(after));
+}
+
+#[test]
+fn a_tag_with_two_values_is_rejected() {
+    let text = fixture("virtual-machines.json")
+        .replace("\"testtag\": \"testvalue\"", "\"testtag\": \"testvalue\", \"testtag\": \"\"");
+    let error = decode_all::<VirtualMachine>(&text).unwrap_err().to_string();
+    assert!(error.starts_with("value[1].tags") && error.contains("`testtag`"), "{error}");
 }
 
 #[test]

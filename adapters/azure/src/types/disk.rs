@@ -7,7 +7,7 @@ use super::fields;
 use super::image_reference::{ImageReference, ImageTarget};
 use super::machine_storage::CreateOption;
 use super::open_enum::open_enum;
-use super::resource::{Beside, Properties, Resource};
+use super::resource::{ArmResource, Beside, ResourceProperties};
 use crate::arm_id::ArmId;
 
 open_enum!(
@@ -33,7 +33,7 @@ open_enum!(
 );
 
 /// A managed disk.
-pub type Disk = Resource<DiskProperties>;
+pub type Disk = ArmResource<DiskProperties>;
 
 /// The properties of a managed disk.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -51,7 +51,7 @@ pub struct DiskProperties {
     pub disk_size_gb: Option<u64>,
 }
 
-impl Properties for DiskProperties {
+impl ResourceProperties for DiskProperties {
     const TYPE: &'static str = "microsoft.compute/disks";
 
     fn check(&self, beside: &Beside<'_>) -> Result<(), String> {

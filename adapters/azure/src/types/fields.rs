@@ -69,9 +69,9 @@ pub(super) fn id_in_object<'de, D: Deserializer<'de>>(
 pub(super) fn tags<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<BTreeMap<String, String>, D::Error> {
-    struct Tags;
+    struct TagsVisitor;
 
-    impl<'de> Visitor<'de> for Tags {
+    impl<'de> Visitor<'de> for TagsVisitor {
         type Value = BTreeMap<String, String>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,5 +94,5 @@ pub(super) fn tags<'de, D: Deserializer<'de>>(
         }
     }
 
-    deserializer.deserialize_any(Tags)
+    deserializer.deserialize_any(TagsVisitor)
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::fields;
 use super::open_enum::open_enum;
-use super::resource::{Properties, ProvisioningState, Resource};
+use super::resource::{ArmResource, ProvisioningState, ResourceProperties};
 use crate::arm_id::{GALLERY, fold_case, is_subscription_id};
 
 open_enum!(
@@ -44,11 +44,11 @@ open_enum!(
 );
 
 /// A gallery.
-pub type Gallery = Resource<GalleryProperties>;
+pub type Gallery = ArmResource<GalleryProperties>;
 
 /// The properties of a gallery.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Raw")]
+#[serde(try_from = "RawGallery")]
 pub struct GalleryProperties {
     /// The state of the last operation.
     pub provisioning_state: ProvisioningState,
@@ -56,12 +56,12 @@ pub struct GalleryProperties {
     /// [`Gallery::unique_names`].
     pub unique_name: Option<String>,
     /// With whom it is shared.
-    pub sharing: Sharing,
+    pub sharing: GallerySharing,
     /// Whether deleted versions can be restored.
     pub soft_delete: SoftDeletePolicy,
 }
 
-impl Properties for GalleryProperties {
+impl ResourceProperties for GalleryProperties {
     const TYPE: &'static str = GALLERY;
 }
 
@@ -77,7 +77,7 @@ impl Gallery {
 
 /// With whom a gallery is shared, besides role assignments.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sharing {
+pub struct GallerySharing {
     /// The kind of sharing.
     pub permission: SharingPermission,
     /// The subscriptions and tenants. `None` if they were not read: only a response to a request with
@@ -89,7 +89,7 @@ pub struct Sharing {
     pub state: Option<SharingState>,
 }
 
-impl Sharing {
+impl GallerySharing {
     /// Whether others may start from the images of the gallery. A change of the sharing that was not
     /// applied counts as shared.
     pub fn is_shared(&self) -> bool {
@@ -136,7 +136,7 @@ fn guids<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Raw {
+struct RawGallery {
     provisioning_state: ProvisioningState,
     identifier: Option<RawIdentifier>,
     sharing_profile: Option<RawSharing>,
@@ -172,14 +172,14 @@ struct RawSharingStatus {
     aggregated_state: SharingState,
 }
 
-impl TryFrom<Raw> for GalleryProperties {
+impl TryFrom<RawGallery> for GalleryProperties {
     type Error = &'static str;
 
-    fn try_from(raw: Raw) -> Result<Self, Self::Error> {
+    fn try_from(raw: RawGallery) -> Result<Self, Self::Error> {
         let state = raw.sharing_status.map(|status| status.aggregated_state);
         // The recorded response of a gallery that was never shared has no sharingProfile.
         let sharing = match raw.sharing_profile {
-            None => Sharing {
+            None => GallerySharing {
                 permission: SharingPermission::Private,
                 groups: None,
                 public_names: Vec::new(),
@@ -198,7 +198,7 @@ impl TryFrom<Raw> for GalleryProperties {
                     !groups.is_empty() && groups.iter().all(|group| !group.ids.is_empty())
                 };
                 let groups = groups.filter(is_complete);
-                Sharing { permission, groups, public_names, state }
+                GallerySharing { permission, groups, public_names, state }
             }
         };
         let unique_name = raw.identifier.and_then(|identifier| identifier.unique_name);

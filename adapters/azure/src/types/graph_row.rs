@@ -12,7 +12,7 @@ use super::resource::Location;
 /// A resource that may start from images. A row that is not understood still has the images that it
 /// contains.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Raw")]
+#[serde(try_from = "RawGraphRow")]
 pub struct GraphRow {
     /// The ID of the resource, as the row has it.
     pub resource: String,
@@ -34,7 +34,7 @@ pub enum ResourceKind {
     /// An instance of a scale set with uniform orchestration.
     ScaleSetInstance,
     /// A template of Azure VM Image Builder.
-    ImageTemplate,
+    BuilderTemplate,
     /// Any other resource, by its type in lower case.
     Other(String),
 }
@@ -47,14 +47,14 @@ impl ResourceKind {
             "microsoft.compute/virtualmachines" => Self::VirtualMachine,
             "microsoft.compute/virtualmachinescalesets" => Self::ScaleSet,
             "microsoft.compute/virtualmachinescalesets/virtualmachines" => Self::ScaleSetInstance,
-            "microsoft.virtualmachineimages/imagetemplates" => Self::ImageTemplate,
+            "microsoft.virtualmachineimages/imagetemplates" => Self::BuilderTemplate,
             _ => Self::Other(resource_type),
         }
     }
 }
 
 #[derive(Deserialize)]
-struct Raw {
+struct RawGraphRow {
     id: String,
     #[serde(rename = "type")]
     resource_type: String,
@@ -62,11 +62,11 @@ struct Raw {
     properties: Value,
 }
 
-impl TryFrom<Raw> for GraphRow {
+impl TryFrom<RawGraphRow> for GraphRow {
     type Error = String;
 
-    fn try_from(raw: Raw) -> Result<Self, String> {
-        let Raw { id, resource_type, location, properties } = raw;
+    fn try_from(raw: RawGraphRow) -> Result<Self, String> {
+        let RawGraphRow { id, resource_type, location, properties } = raw;
         if id.is_empty() || resource_type.is_empty() {
             return Err("a row has no `id` or no `type`".to_owned());
         }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::fields;
 use super::open_enum::open_enum;
-use super::resource::{Properties, ProvisioningState, Resource};
+use super::resource::{ArmResource, ProvisioningState, ResourceProperties};
 use crate::arm_id::DEFINITION;
 
 open_enum!(
@@ -50,7 +50,7 @@ open_enum!(
 );
 
 /// An image definition: what its versions have in common.
-pub type ImageDefinition = Resource<ImageDefinitionProperties>;
+pub type ImageDefinition = ArmResource<ImageDefinitionProperties>;
 
 /// The properties of an image definition.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -71,6 +71,6 @@ pub struct ImageDefinitionProperties {
     pub provisioning_state: ProvisioningState,
 }
 
-impl Properties for ImageDefinitionProperties {
+impl ResourceProperties for ImageDefinitionProperties {
     const TYPE: &'static str = DEFINITION;
 }

@@ -8,7 +8,7 @@ use crate::arm_id::{ArmId, ImageIdKind, VersionNumber};
 
 /// The image from which a virtual machine, a scale set or a disk starts. It names at least one image.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Raw")]
+#[serde(try_from = "RawImageReference")]
 pub struct ImageReference {
     /// The managed image, the definition or the version. For a disk it can also be the ID of a
     /// marketplace image.
@@ -77,7 +77,7 @@ impl ImageReference {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Raw {
+struct RawImageReference {
     #[serde(default, deserialize_with = "fields::id")]
     id: Option<ArmId>,
     #[serde(default, deserialize_with = "fields::text")]
@@ -90,10 +90,10 @@ struct Raw {
     exact_version: Option<String>,
 }
 
-impl TryFrom<Raw> for ImageReference {
+impl TryFrom<RawImageReference> for ImageReference {
     type Error = String;
 
-    fn try_from(raw: Raw) -> Result<Self, String> {
+    fn try_from(raw: RawImageReference) -> Result<Self, String> {
         let shared = |text: Option<String>| {
             text.map(|text| text.parse::<SharedImageId>().map_err(|error| error.to_string()))
         };

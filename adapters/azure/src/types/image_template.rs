@@ -9,16 +9,16 @@ use super::fields;
 use super::ids_in::{ids_in, shared_ids_in};
 use super::image_reference::ImageTarget;
 use super::open_enum::open_enum;
-use super::resource::{Properties, ProvisioningState, Resource};
+use super::resource::{ArmResource, ProvisioningState, ResourceProperties};
 use crate::arm_id::ArmId;
 
 /// An image template.
-pub type ImageTemplate = Resource<ImageTemplateProperties>;
+pub type BuilderTemplate = ArmResource<BuilderTemplateProperties>;
 
 /// The properties of an image template.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ImageTemplateProperties {
+pub struct BuilderTemplateProperties {
     /// The image from which the template builds.
     pub source: TemplateSource,
     /// The managed images and definitions that the builds are written to.
@@ -28,13 +28,13 @@ pub struct ImageTemplateProperties {
     pub provisioning_state: Option<ProvisioningState>,
 }
 
-impl Properties for ImageTemplateProperties {
+impl ResourceProperties for BuilderTemplateProperties {
     const TYPE: &'static str = "microsoft.virtualmachineimages/imagetemplates";
 }
 
 /// The image from which a template builds.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Raw")]
+#[serde(try_from = "RawTemplateSource")]
 pub enum TemplateSource {
     /// An image of the marketplace.
     Platform,
@@ -67,7 +67,7 @@ open_enum!(
     }
 );
 
-struct Raw {
+struct RawTemplateSource {
     kind: SourceKind,
     /// The ID of the image, if the type has one.
     image: Option<ArmId>,
@@ -75,7 +75,7 @@ struct Raw {
     whole: Value,
 }
 
-impl<'de> Deserialize<'de> for Raw {
+impl<'de> Deserialize<'de> for RawTemplateSource {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -103,11 +103,11 @@ impl<'de> Deserialize<'de> for Raw {
     }
 }
 
-impl TryFrom<Raw> for TemplateSource {
+impl TryFrom<RawTemplateSource> for TemplateSource {
     type Error = String;
 
-    fn try_from(raw: Raw) -> Result<Self, String> {
-        let Raw { kind, image, exact_version, whole } = raw;
+    fn try_from(raw: RawTemplateSource) -> Result<Self, String> {
+        let RawTemplateSource { kind, image, exact_version, whole } = raw;
         match kind {
             SourceKind::PlatformImage => Ok(Self::Platform),
             SourceKind::ManagedImage | SourceKind::SharedImageVersion => {

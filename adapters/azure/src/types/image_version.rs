@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::fields;
 use super::open_enum::open_enum;
-use super::resource::{Beside, Location, Properties, ProvisioningState, Resource};
+use super::resource::{ArmResource, Beside, Location, ProvisioningState, ResourceProperties};
 use super::shared_image::SharedImageId;
 use crate::arm_id::{ArmId, ParseVersionNumberError, VERSION, VersionNumber};
 
@@ -33,7 +33,7 @@ open_enum!(
 );
 
 /// A version of an image definition.
-pub type ImageVersion = Resource<ImageVersionProperties>;
+pub type ImageVersion = ArmResource<ImageVersionProperties>;
 
 impl ImageVersion {
     /// The number of the version.
@@ -92,7 +92,7 @@ impl ImageVersionProperties {
     pub fn sources(&self) -> impl Iterator<Item = &ArmId> {
         self.storage_profile.all_sources().flat_map(|source| {
             match &source.id {
-                Some(SourceId::Resource(id)) => vec![id],
+                Some(VersionSourceId::Resource(id)) => vec![id],
                 _ => Vec::new(),
             }
             .into_iter()
@@ -104,7 +104,7 @@ impl ImageVersionProperties {
     pub fn shared_sources(&self) -> impl Iterator<Item = &SharedImageId> {
         self.storage_profile.all_sources().flat_map(|source| {
             match &source.id {
-                Some(SourceId::Shared(id)) => vec![id],
+                Some(VersionSourceId::Shared(id)) => vec![id],
                 _ => Vec::new(),
             }
             .into_iter()
@@ -124,11 +124,11 @@ impl ImageVersionProperties {
     }
 }
 
-impl Properties for ImageVersionProperties {
+impl ResourceProperties for ImageVersionProperties {
     const TYPE: &'static str = VERSION;
 
     fn check(&self, _: &Beside<'_>) -> Result<(), String> {
-        let has_source = self.storage_profile.all_sources().any(Source::names_something);
+        let has_source = self.storage_profile.all_sources().any(VersionSource::names_something);
         match self.needs_sources() && !has_source {
             true => Err("missing field `storageProfile.source`: the version needs it".to_owned()),
             false => Ok(()),
@@ -183,7 +183,7 @@ pub struct TargetRegion {
 #[serde(rename_all = "camelCase")]
 pub struct VersionStorage {
     /// The source of all disks.
-    pub source: Option<Source>,
+    pub source: Option<VersionSource>,
     /// The operating system disk.
     pub os_disk_image: Option<VersionDisk>,
     /// The data disks.
@@ -192,7 +192,7 @@ pub struct VersionStorage {
 }
 
 impl VersionStorage {
-    fn all_sources(&self) -> impl Iterator<Item = &Source> {
+    fn all_sources(&self) -> impl Iterator<Item = &VersionSource> {
         let disks = self.os_disk_image.iter().chain(&self.data_disk_images);
         self.source.iter().chain(disks.filter_map(|disk| disk.source.as_ref()))
     }
@@ -207,15 +207,15 @@ pub struct VersionDisk {
     #[serde(rename = "sizeInGB")]
     pub size_in_gb: Option<u64>,
     /// The source of this disk.
-    pub source: Option<Source>,
+    pub source: Option<VersionSource>,
 }
 
 /// The source of a version or of one of its disks. It can be empty.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Source {
+pub struct VersionSource {
     /// A managed image, a version, a snapshot, a disk or a virtual machine.
-    pub id: Option<SourceId>,
+    pub id: Option<VersionSourceId>,
     /// A virtual machine.
     #[serde(default, deserialize_with = "fields::id")]
     pub virtual_machine_id: Option<ArmId>,
@@ -227,7 +227,7 @@ pub struct Source {
     pub uri: Option<String>,
 }
 
-impl Source {
+impl VersionSource {
     fn names_something(&self) -> bool {
         let Self { id, virtual_machine_id, community_gallery_image_id, uri } = self;
         id.is_some()
@@ -239,14 +239,14 @@ impl Source {
 
 /// The ID of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceId {
+pub enum VersionSourceId {
     /// A resource.
     Resource(ArmId),
     /// An image in a shared gallery.
     Shared(SharedImageId),
 }
 
-impl<'de> Deserialize<'de> for SourceId {
+impl<'de> Deserialize<'de> for VersionSourceId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let as_shared = |_| text.parse().map(Self::Shared);

@@ -23,7 +23,7 @@ open_enum!(
 
 /// A lock.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(from = "Raw")]
+#[serde(from = "RawLock")]
 pub struct Lock {
     /// The ID as Azure sent it.
     pub id: String,
@@ -46,23 +46,23 @@ impl Lock {
 }
 
 #[derive(Deserialize)]
-struct Raw {
+struct RawLock {
     id: String,
     name: String,
-    properties: RawProperties,
+    properties: RawLockProperties,
 }
 
 #[derive(Deserialize)]
-struct RawProperties {
+struct RawLockProperties {
     level: LockLevel,
     #[serde(default, deserialize_with = "fields::text")]
     notes: Option<String>,
 }
 
-impl From<Raw> for Lock {
-    fn from(Raw { id, name, properties }: Raw) -> Self {
+impl From<RawLock> for Lock {
+    fn from(RawLock { id, name, properties }: RawLock) -> Self {
         let own = ArmId::parse(&id).ok().filter(|id| id.resource_type() == LOCK);
-        let RawProperties { level, notes } = properties;
+        let RawLockProperties { level, notes } = properties;
         Self { scope: own.and_then(|own| own.parent()), id, name, level, notes }
     }
 }

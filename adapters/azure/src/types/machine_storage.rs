@@ -31,7 +31,7 @@ open_enum!(
 
 /// The image and the disks of a virtual machine.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Raw")]
+#[serde(try_from = "RawStorage")]
 pub struct MachineStorage {
     /// The image from which the virtual machine was started. `None` if its operating system disk
     /// existed before, or was created from a blob.
@@ -64,16 +64,16 @@ impl MachineStorage {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Raw {
+struct RawStorage {
     image_reference: Option<ImageReference>,
-    os_disk: RawDisk,
+    os_disk: RawMachineDisk,
     #[serde(default, deserialize_with = "fields::list")]
-    data_disks: Vec<RawDisk>,
+    data_disks: Vec<RawMachineDisk>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RawDisk {
+struct RawMachineDisk {
     create_option: CreateOption,
     managed_disk: Option<RawManagedDisk>,
     /// The blob of an unmanaged disk.
@@ -90,16 +90,16 @@ struct RawManagedDisk {
     id: Option<ArmId>,
 }
 
-impl RawDisk {
+impl RawMachineDisk {
     fn id(&self) -> Option<&ArmId> {
         self.managed_disk.as_ref().and_then(|disk| disk.id.as_ref())
     }
 }
 
-impl TryFrom<Raw> for MachineStorage {
+impl TryFrom<RawStorage> for MachineStorage {
     type Error = String;
 
-    fn try_from(raw: Raw) -> Result<Self, String> {
+    fn try_from(raw: RawStorage) -> Result<Self, String> {
         use CreateOption::{Attach, Copy, Empty, Import, Restore, Upload};
 
         let os = raw.os_disk;
@@ -116,7 +116,7 @@ impl TryFrom<Raw> for MachineStorage {
         Ok(Self {
             has_disks_without_id: all.any(|disk| disk.id().is_none() && disk.vhd.is_none()),
             os_disk: os.id().cloned(),
-            data_disks: data.iter().filter_map(RawDisk::id).cloned().collect(),
+            data_disks: data.iter().filter_map(RawMachineDisk::id).cloned().collect(),
             data_sources: data.iter().filter_map(|disk| disk.source_resource.clone()).collect(),
             image: raw.image_reference,
         })

@@ -4,11 +4,11 @@ use serde::Deserialize;
 
 use super::fields;
 use super::image_definition::{HyperVGeneration, OsState, OsType};
-use super::resource::{Properties, ProvisioningState, Resource};
+use super::resource::{ArmResource, ProvisioningState, ResourceProperties};
 use crate::arm_id::{ArmId, MANAGED_IMAGE};
 
 /// A managed image.
-pub type ManagedImage = Resource<ManagedImageProperties>;
+pub type ManagedImage = ArmResource<ManagedImageProperties>;
 
 /// The properties of a managed image. Azure sends no time of creation in them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -42,7 +42,7 @@ impl ManagedImageProperties {
     }
 }
 
-impl Properties for ManagedImageProperties {
+impl ResourceProperties for ManagedImageProperties {
     const TYPE: &'static str = MANAGED_IMAGE;
 }
 
@@ -59,7 +59,7 @@ pub struct ImageStorage {
 
 /// The operating system disk of a managed image.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "RawDisk")]
+#[serde(try_from = "RawImageDisk")]
 pub struct ImageOsDisk {
     /// The operating system.
     pub os_type: OsType,
@@ -71,7 +71,7 @@ pub struct ImageOsDisk {
 
 /// A disk of a managed image. It has at least one source.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "RawDisk")]
+#[serde(try_from = "RawImageDisk")]
 pub struct ImageDisk {
     /// The number of a data disk.
     pub lun: Option<u32>,
@@ -87,7 +87,7 @@ pub struct ImageDisk {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RawDisk {
+struct RawImageDisk {
     lun: Option<u32>,
     os_type: Option<OsType>,
     os_state: Option<OsState>,
@@ -101,11 +101,11 @@ struct RawDisk {
     disk_size_gb: Option<u64>,
 }
 
-impl TryFrom<RawDisk> for ImageDisk {
+impl TryFrom<RawImageDisk> for ImageDisk {
     type Error = &'static str;
 
-    fn try_from(raw: RawDisk) -> Result<Self, Self::Error> {
-        let RawDisk { lun, snapshot, managed_disk, blob_uri, disk_size_gb, .. } = raw;
+    fn try_from(raw: RawImageDisk) -> Result<Self, Self::Error> {
+        let RawImageDisk { lun, snapshot, managed_disk, blob_uri, disk_size_gb, .. } = raw;
         match (&snapshot, &managed_disk, &blob_uri) {
             (None, None, None) => Err("expected one of `snapshot`, `managedDisk` and `blobUri`"),
             _ => Ok(Self { lun, snapshot, managed_disk, blob_uri, disk_size_gb }),
@@ -113,10 +113,10 @@ impl TryFrom<RawDisk> for ImageDisk {
     }
 }
 
-impl TryFrom<RawDisk> for ImageOsDisk {
+impl TryFrom<RawImageDisk> for ImageOsDisk {
     type Error = &'static str;
 
-    fn try_from(raw: RawDisk) -> Result<Self, Self::Error> {
+    fn try_from(raw: RawImageDisk) -> Result<Self, Self::Error> {
         Ok(Self {
             os_type: raw.os_type.clone().ok_or("missing field `osType`")?,
             os_state: raw.os_state.clone().ok_or("missing field `osState`")?,

@@ -8,7 +8,7 @@
 //! - a word that Azure may add later is `Unknown`, and keeps images. Case is ignored, as Azure does.
 //! - fields that are not used are ignored.
 //!
-//! `tests/optional.toml` lists the fields whose absence cannot be noticed, each with its source.
+//! `src/tests/exceptions.toml` lists the fields whose absence cannot be noticed, each with its source.
 
 mod disk;
 mod fields;
@@ -33,7 +33,7 @@ mod virtual_machine;
 
 pub use disk::{CreationData, Disk, DiskProperties, DiskState};
 pub use gallery::{
-    Gallery, GalleryProperties, Sharing, SharingGroup, SharingGroupKind, SharingPermission,
+    Gallery, GalleryProperties, GallerySharing, SharingGroup, SharingGroupKind, SharingPermission,
     SharingState, SoftDeletePolicy,
 };
 pub use graph_row::{GraphRow, ResourceKind};
@@ -42,23 +42,25 @@ pub use image_definition::{
     Architecture, HyperVGeneration, ImageDefinition, ImageDefinitionProperties, OsState, OsType,
 };
 pub use image_reference::{ImageReference, ImageTarget};
-pub use image_template::{ImageTemplate, ImageTemplateProperties, TemplateSource};
+pub use image_template::{BuilderTemplate, BuilderTemplateProperties, TemplateSource};
 pub use image_version::{
     ImageVersion, ImageVersionProperties, PublishingProfile, RegionalReplication, ReplicationMode,
-    ReplicationState, ReplicationStatus, SafetyProfile, Source, SourceId, TargetRegion,
-    VersionDisk, VersionStorage,
+    ReplicationState, ReplicationStatus, SafetyProfile, TargetRegion, VersionDisk, VersionSource,
+    VersionSourceId, VersionStorage,
 };
 pub use lock::{Lock, LockLevel};
 pub use machine_storage::{CreateOption, MachineStorage};
 pub use managed_image::{
     ImageDisk, ImageOsDisk, ImageStorage, ManagedImage, ManagedImageProperties,
 };
-pub use resource::{Beside, Location, Properties, ProvisioningState, Resource, SystemData};
+pub use resource::{
+    ArmResource, Beside, Location, ProvisioningState, ResourceProperties, SystemData,
+};
 pub use scale_set::{
     OrchestrationMode, ScaleSet, ScaleSetInstance, ScaleSetInstanceProperties, ScaleSetProperties,
 };
 pub use shared_image::{ParseSharedImageError, SharedGalleryKind, SharedImageId};
-pub use snapshot::{ImmutabilityKind, ImmutabilityPolicy, Snapshot, SnapshotProperties};
+pub use snapshot::{DiskSnapshot, ImmutabilityKind, ImmutabilityPolicy, SnapshotProperties};
 pub use soft_deleted_version::{SoftDeletedProperties, SoftDeletedVersion};
 pub use subscription::{Subscription, SubscriptionState};
 pub use virtual_machine::{VirtualMachine, VirtualMachineProperties};

@@ -72,7 +72,7 @@ pub struct SystemData {
 }
 
 /// The properties of one type of resource.
-pub trait Properties {
+pub trait ResourceProperties {
     /// The resource type, in the spelling of [`ArmId::resource_type`].
     const TYPE: &'static str;
     /// Whether the name of the resource is the last segment of its ID.
@@ -98,8 +98,11 @@ pub struct Beside<'a> {
 
 /// A resource: the fields that all types have, and its properties.
 #[derive(Debug, Clone, PartialEq, serde::Deserialize)]
-#[serde(try_from = "Raw<P>", bound(deserialize = "P: Properties + Deserialize<'de>"))]
-pub struct Resource<P> {
+#[serde(
+    try_from = "RawResource<P>",
+    bound(deserialize = "P: ResourceProperties + Deserialize<'de>")
+)]
+pub struct ArmResource<P> {
     /// The ID in canonical spelling.
     pub id: ArmId,
     /// The name as it was created.
@@ -119,7 +122,7 @@ pub struct Resource<P> {
     pub properties: P,
 }
 
-impl<P> Resource<P> {
+impl<P> ArmResource<P> {
     /// The region in which the resource starts images. `None` if it is at an extended location, where
     /// other replicas of an image exist than in the region.
     pub fn region(&self) -> Option<&Location> {
@@ -129,7 +132,7 @@ impl<P> Resource<P> {
 
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "camelCase", bound(deserialize = "P: Deserialize<'de>"))]
-struct Raw<P> {
+struct RawResource<P> {
     id: ArmId,
     name: String,
     location: Location,
@@ -151,10 +154,10 @@ struct Sku {
     name: Option<String>,
 }
 
-impl<P: Properties> TryFrom<Raw<P>> for Resource<P> {
+impl<P: ResourceProperties> TryFrom<RawResource<P>> for ArmResource<P> {
     type Error = String;
 
-    fn try_from(raw: Raw<P>) -> Result<Self, String> {
+    fn try_from(raw: RawResource<P>) -> Result<Self, String> {
         let id = raw.id;
         let found = id.resource_type();
         if found != P::TYPE {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::machine_storage::MachineStorage;
 use super::open_enum::open_enum;
-use super::resource::{Beside, Properties, ProvisioningState, Resource};
+use super::resource::{ArmResource, Beside, ProvisioningState, ResourceProperties};
 
 open_enum!(
     /// How a scale set manages its instances.
@@ -17,7 +17,7 @@ open_enum!(
 );
 
 /// A scale set.
-pub type ScaleSet = Resource<ScaleSetProperties>;
+pub type ScaleSet = ArmResource<ScaleSetProperties>;
 
 /// The properties of a scale set.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -40,7 +40,7 @@ impl ScaleSetProperties {
     }
 }
 
-impl Properties for ScaleSetProperties {
+impl ResourceProperties for ScaleSetProperties {
     const TYPE: &'static str = "microsoft.compute/virtualmachinescalesets";
 
     fn check(&self, beside: &Beside<'_>) -> Result<(), String> {
@@ -70,7 +70,7 @@ fn model<'de, D: serde::Deserializer<'de>>(
 }
 
 /// An instance of a scale set with uniform orchestration.
-pub type ScaleSetInstance = Resource<ScaleSetInstanceProperties>;
+pub type ScaleSetInstance = ArmResource<ScaleSetInstanceProperties>;
 
 /// The properties of an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -85,7 +85,7 @@ pub struct ScaleSetInstanceProperties {
     pub latest_model_applied: Option<bool>,
 }
 
-impl Properties for ScaleSetInstanceProperties {
+impl ResourceProperties for ScaleSetInstanceProperties {
     const TYPE: &'static str = "microsoft.compute/virtualmachinescalesets/virtualmachines";
     // The ID ends with the number of the instance.
     const NAME_IN_ID: bool = false;

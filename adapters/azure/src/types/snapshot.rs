@@ -6,10 +6,10 @@ use serde::Deserialize;
 use super::disk::{CreationData, DiskState};
 use super::fields;
 use super::open_enum::open_enum;
-use super::resource::{Properties, Resource};
+use super::resource::{ArmResource, ResourceProperties};
 
 /// A snapshot.
-pub type Snapshot = Resource<SnapshotProperties>;
+pub type DiskSnapshot = ArmResource<SnapshotProperties>;
 
 /// The properties of a snapshot.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -37,11 +37,11 @@ pub struct SnapshotProperties {
     pub immutability_policy: Option<ImmutabilityPolicy>,
 }
 
-impl Properties for SnapshotProperties {
+impl ResourceProperties for SnapshotProperties {
     const TYPE: &'static str = "microsoft.compute/snapshots";
 }
 
-impl Snapshot {
+impl DiskSnapshot {
     /// Whether nothing uses the snapshot, by its state and by `managedBy`.
     pub fn is_unattached(&self) -> bool {
         self.managed_by.is_empty() && self.properties.disk_state == Some(DiskState::Unattached)

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::fields;
-use super::resource::{Properties, Resource};
+use super::resource::{ArmResource, ResourceProperties};
 use crate::arm_id::{ArmId, VERSION};
 
 /// A soft-deleted version.
-pub type SoftDeletedVersion = Resource<SoftDeletedProperties>;
+pub type SoftDeletedVersion = ArmResource<SoftDeletedProperties>;
 
 /// The properties of a soft-deleted version.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -30,7 +30,7 @@ pub struct SoftDeletedProperties {
     pub hard_deletion_target_time: Option<Timestamp>,
 }
 
-impl Properties for SoftDeletedProperties {
+impl ResourceProperties for SoftDeletedProperties {
     const TYPE: &'static str =
         "microsoft.compute/galleries/softdeletedartifacttypes/artifacts/versions";
 }

@@ -24,7 +24,7 @@ open_enum!(
 
 /// A subscription.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "Raw")]
+#[serde(try_from = "RawSubscription")]
 pub struct Subscription {
     /// The ID, in lower case.
     pub id: String,
@@ -38,7 +38,7 @@ pub struct Subscription {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Raw {
+struct RawSubscription {
     subscription_id: String,
     #[serde(default, deserialize_with = "fields::text")]
     display_name: Option<String>,
@@ -47,11 +47,11 @@ struct Raw {
     tenant_id: Option<String>,
 }
 
-impl TryFrom<Raw> for Subscription {
+impl TryFrom<RawSubscription> for Subscription {
     type Error = String;
 
-    fn try_from(raw: Raw) -> Result<Self, String> {
-        let Raw { subscription_id: id, display_name, state, tenant_id } = raw;
+    fn try_from(raw: RawSubscription) -> Result<Self, String> {
+        let RawSubscription { subscription_id: id, display_name, state, tenant_id } = raw;
         match is_subscription_id(&id) {
             true => Ok(Self { id: id.to_lowercase(), display_name, state, tenant_id }),
             false => Err(format!("subscriptionId `{}` is not a GUID", id.escape_debug())),

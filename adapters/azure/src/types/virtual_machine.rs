@@ -5,11 +5,11 @@ use serde::Deserialize;
 
 use super::fields;
 use super::machine_storage::MachineStorage;
-use super::resource::{Beside, Properties, ProvisioningState, Resource};
+use super::resource::{ArmResource, Beside, ProvisioningState, ResourceProperties};
 use crate::arm_id::ArmId;
 
 /// A virtual machine.
-pub type VirtualMachine = Resource<VirtualMachineProperties>;
+pub type VirtualMachine = ArmResource<VirtualMachineProperties>;
 
 /// The properties of a virtual machine.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -28,7 +28,7 @@ pub struct VirtualMachineProperties {
     pub time_created: Option<Timestamp>,
 }
 
-impl Properties for VirtualMachineProperties {
+impl ResourceProperties for VirtualMachineProperties {
     const TYPE: &'static str = "microsoft.compute/virtualmachines";
 
     fn check(&self, _: &Beside<'_>) -> Result<(), String> {
