@@ -36,7 +36,7 @@ resource_apis! {
     DISKS: "Microsoft.Compute/disks/read", "2026-03-02", "providers/Microsoft.Compute/disks";
     SNAPSHOTS: "Microsoft.Compute/snapshots/read", "2026-03-02", "providers/Microsoft.Compute/snapshots";
     LOCKS: "Microsoft.Authorization/locks/read", "2020-05-01", "providers/Microsoft.Authorization/locks";
-    IMAGE_TEMPLATES: "Microsoft.VirtualMachineImages/imageTemplates/read", "2024-02-01", "providers/Microsoft.VirtualMachineImages/imageTemplates";
+    IMAGE_TEMPLATES: "Microsoft.VirtualMachineImages/imageTemplates/read", "2025-10-01", "providers/Microsoft.VirtualMachineImages/imageTemplates";
     SUBSCRIPTIONS: "Microsoft.Resources/subscriptions/read", "2022-12-01", "";
 }
 

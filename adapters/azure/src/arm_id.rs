@@ -11,6 +11,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+pub use steward::model::fold_case;
 
 /// The resource type of a managed image.
 pub const MANAGED_IMAGE: &str = "microsoft.compute/images";
@@ -47,17 +48,6 @@ pub struct ArmId {
     /// Where the namespace of the resource begins in the text. `None` for a subscription and for a
     /// resource group.
     namespace: Option<usize>,
-}
-
-/// Case-folds `text`: each character is converted to lower case, to upper case, and to lower case.
-///
-/// The names of resource groups may contain characters outside ASCII. Azure does not document how it
-/// compares them. This comparison treats more texts as equal than a comparison of lower-case texts:
-/// `ß` equals `ss`.
-pub fn fold_case(text: &str) -> String {
-    // The first conversion is for `ẞ`, whose lower case is `ß`, whose upper case is `SS`.
-    let lower = text.chars().flat_map(char::to_lowercase);
-    lower.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 /// Whether `text` has the form of a subscription ID: hexadecimal numbers of 8, 4, 4, 4 and 12 digits.

@@ -14,7 +14,7 @@ use crate::api::{
 use crate::arm_id::ArmId;
 use crate::azure::Azure;
 use crate::types::{
-    Disk, GraphRow, ImageTarget, ImageTemplate, Location, MachineStorage, ScaleSet,
+    BuilderTemplate, Disk, GraphRow, ImageTarget, Location, MachineStorage, ScaleSet,
     ScaleSetInstance, Subscription, SubscriptionState, VirtualMachine,
 };
 
@@ -182,7 +182,7 @@ impl Azure {
         &self,
         subscription: &AccountId,
     ) -> Result<Vec<LaunchSource>, CloudError> {
-        let found: Vec<ImageTemplate> = match self.list_in(IMAGE_TEMPLATES, subscription).await {
+        let found: Vec<BuilderTemplate> = match self.list_in(IMAGE_TEMPLATES, subscription).await {
             Err(error) if error.code == NOT_REGISTERED => Vec::new(),
             found => found?,
         };

@@ -17,8 +17,8 @@ use crate::galleries::{DefinitionContent, GalleryListing};
 use crate::latest::latest;
 use crate::launch_sources::{LaunchSource, Launched};
 use crate::types::{
-    CreationData, Disk, GraphRow, ImageTarget, Location, ResourceKind, SharedGalleryKind,
-    SharedImageId, Snapshot,
+    CreationData, Disk, DiskSnapshot, GraphRow, ImageTarget, Location, ResourceKind,
+    SharedGalleryKind, SharedImageId,
 };
 
 #[async_trait]
@@ -84,7 +84,7 @@ impl ReferenceReader for Azure {
         let (sources, disks, snapshots) = futures_util::try_join!(
             self.launch_sources(),
             self.client.list::<Disk>(DISKS.read, &disks, &disk_query),
-            self.client.list::<Snapshot>(SNAPSHOTS.read, &snapshots, &snapshot_query),
+            self.client.list::<DiskSnapshot>(SNAPSHOTS.read, &snapshots, &snapshot_query),
         )?;
         let mut found = Vec::new();
         for source in sources.all()? {
@@ -206,9 +206,7 @@ fn shared_definition<'a>(
     galleries: &'a GalleryListing,
 ) -> Option<&'a DefinitionContent> {
     let is_meant = |gallery: &crate::types::Gallery| match shared.kind {
-        SharedGalleryKind::Direct => {
-            gallery.properties.unique_name.as_deref() == Some(shared.gallery.as_str())
-        }
+        SharedGalleryKind::Direct => gallery.unique_names().contains(&shared.gallery),
         SharedGalleryKind::Community => {
             gallery.properties.sharing.public_names.contains(&shared.gallery)
         }
@@ -223,7 +221,7 @@ fn launch_source(row: &GraphRow) -> LaunchSource {
         ResourceKind::VirtualMachine => ReferenceKind::VirtualMachine,
         ResourceKind::ScaleSet => ReferenceKind::ScaleSet,
         ResourceKind::ScaleSetInstance => ReferenceKind::ScaleSetInstance,
-        ResourceKind::ImageTemplate => ReferenceKind::ImageTemplate,
+        ResourceKind::BuilderTemplate => ReferenceKind::ImageTemplate,
         ResourceKind::Other(word) => ReferenceKind::Other(word.as_str().into()),
     };
     let id = ArmId::parse(&row.resource).map_or_else(|_| row.resource.clone(), |id| id.to_string());

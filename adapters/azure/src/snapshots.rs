@@ -14,7 +14,7 @@ use crate::azure::Azure;
 use crate::error::bad_response;
 use crate::image_mapping::tags_of;
 use crate::operations::Started;
-use crate::types::{Disk, Snapshot};
+use crate::types::{Disk, DiskSnapshot};
 
 /// HTTP status 409 by the state of the disk or snapshot.
 const IN_USE: [&str; 3] =
@@ -22,7 +22,7 @@ const IN_USE: [&str; 3] =
 
 /// A snapshot or a managed disk.
 pub(crate) enum SnapshotKind {
-    Snapshot(Snapshot),
+    Snapshot(DiskSnapshot),
     Disk(Disk),
 }
 
@@ -56,7 +56,7 @@ impl SnapshotReader for Azure {
         let ((disks, snapshots), locks) =
             futures_util::try_join!(self.disks_and_snapshots(), self.locks())?;
         let is_locked = |id: &ArmId| self.mapping(&locks).protection(id).is_some();
-        let is_immutable = |one: &Snapshot| {
+        let is_immutable = |one: &DiskSnapshot| {
             one.properties.immutability_policy.as_ref().is_some_and(|policy| policy.may_apply())
         };
         let snapshots = snapshots.iter().filter(|one| is_immutable(one) || is_locked(&one.id));
@@ -96,13 +96,13 @@ impl SnapshotWriter for Azure {
 }
 
 impl Azure {
-    async fn disks_and_snapshots(&self) -> Result<(Vec<Disk>, Vec<Snapshot>), CloudError> {
+    async fn disks_and_snapshots(&self) -> Result<(Vec<Disk>, Vec<DiskSnapshot>), CloudError> {
         let disks = DISKS.in_subscription(&self.subscription);
         let snapshots = SNAPSHOTS.in_subscription(&self.subscription);
         let (disk_query, snapshot_query) = (DISKS.query(), SNAPSHOTS.query());
         futures_util::try_join!(
             self.client.list::<Disk>(DISKS.read, &disks, &disk_query),
-            self.client.list::<Snapshot>(SNAPSHOTS.read, &snapshots, &snapshot_query),
+            self.client.list::<DiskSnapshot>(SNAPSHOTS.read, &snapshots, &snapshot_query),
         )
     }
 

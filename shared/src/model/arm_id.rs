@@ -16,7 +16,7 @@ pub(crate) fn canonical(text: &str) -> Option<String> {
     if !text.starts_with('/') || text.chars().count() > MAX_LENGTH || !text.chars().all(is_plain) {
         return None;
     }
-    let id = fold(text);
+    let id = fold_case(text);
     let segments: Vec<&str> = id.split('/').skip(1).collect();
     let is_name = |segment: &&str| !segment.is_empty() && *segment != "." && *segment != "..";
     match segments[..] {
@@ -56,10 +56,15 @@ pub(crate) fn is_subscription(text: &str) -> bool {
         })
 }
 
-/// Folds case per character. A whole text would depend on context: the last sigma of a word has a
-/// lower-case form of its own.
-pub(crate) fn fold(text: &str) -> String {
-    text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+/// Case-folds `text` per character: to lower case, to upper case, and to lower case again.
+///
+/// The names of resource groups may contain characters outside ASCII. Azure does not document how it
+/// compares them. This comparison treats more texts as equal than a comparison of lower-case texts:
+/// `ß` equals `ss`.
+pub fn fold_case(text: &str) -> String {
+    // The first conversion is for `ẞ`, whose lower case is `ß`, whose upper case is `SS`.
+    let lower = text.chars().flat_map(char::to_lowercase);
+    lower.flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]
@@ -75,8 +80,8 @@ mod tests {
         assert_eq!(canonical(&lower), Some(lower.clone()));
         assert_eq!(resource_type(&lower), "microsoft.compute/images");
         assert_eq!(names(&lower).collect::<Vec<_>>(), ["web-1"]);
-        assert_eq!(fold("ΣΑΣ"), fold("σας"));
-        assert_eq!(fold("ſ"), fold("S"));
+        assert_eq!(fold_case("ΣΑΣ"), fold_case("σας"));
+        assert_eq!(fold_case("ſ"), fold_case("S"));
     }
 
     #[test]

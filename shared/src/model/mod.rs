@@ -22,6 +22,7 @@ mod tag_names;
 mod tags;
 mod unread;
 
+pub use arm_id::fold_case;
 pub use capabilities::{Attribution, Capabilities, Disabling, Recoverability};
 pub use clock::{Clock, StoppedClock};
 pub use deadline::{Deadline, NoDeadline};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::arm_id::fold;
+use super::arm_id::fold_case;
 
 /// The maximum number of tags of a resource (EC2, "Tag restrictions"). Tags with the prefix `aws:`
 /// do not count.
@@ -51,14 +51,14 @@ impl Tags {
 
     /// Whether `a` and `b` are the same key for the provider of the resource.
     pub fn is_same_key(&self, a: &str, b: &str) -> bool {
-        a == b || (self.ignores_case && fold(a) == fold(b))
+        a == b || (self.ignores_case && fold_case(a) == fold_case(b))
     }
 
     /// The tags whose keys begin with `prefix`.
     pub fn under(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
-        let folded = self.ignores_case.then(|| fold(prefix));
+        let folded = self.ignores_case.then(|| fold_case(prefix));
         self.iter().filter(move |(key, _)| match &folded {
-            Some(folded) => fold(key).starts_with(folded.as_str()),
+            Some(folded) => fold_case(key).starts_with(folded.as_str()),
             None => key.starts_with(prefix),
         })
     }
