@@ -251,6 +251,10 @@ def names() -> dict[str, dict[str, Any]]:
     return found
 
 
+def timers() -> dict[str, dict[str, Any]]:
+    return {name: one for name, one in names().items() if one["type"] == "timerTrigger"}
+
+
 def test_every_function_has_one_trigger() -> None:
     known = settings(deployed())
     for name, binding in names().items():
@@ -269,9 +273,9 @@ def test_every_function_has_one_trigger() -> None:
         assert binding["useMonitor"] is True, name
         assert binding["schedule"].strip("%") in known, name
         assert re.fullmatch(r"%\w+%", binding["schedule"]), name
-    timers = {name for name, one in names().items() if one["type"] == "timerTrigger"}
-    assert timers == {"prune-images", "reap-snapshots", "retire-instance-sweep"}
-    assert names().keys() - timers == {"tag-image", "retire-instance"}
+    expected = {"prune-images", "reap-snapshots", "retire-instance-sweep"}
+    assert timers().keys() == expected
+    assert names().keys() - expected == {"tag-image", "retire-instance"}
 
 
 def test_schedules_have_six_fields() -> None:
@@ -303,6 +307,25 @@ def test_the_host_starts_the_custom_handler() -> None:
     assert handler["description"] == {
         "defaultExecutablePath": "steward-functions-azure"
     }
+
+
+def test_the_settings_are_those_of_the_functions() -> None:
+    source = (ROOT / "adapters/azure-functions/src/settings.rs").read_text()
+    known = set(re.findall(r'^const [A-Z_]+: &str = "(.*)";$', source, re.MULTILINE))
+    [version] = re.findall(r"TEMPLATE_VERSION: u32 = (\d+);", source)
+    deployment = deployed()
+    assert settings(deployment)["STEWARD_TEMPLATE"] == version
+    assert deployment.outputs["templateVersion"] == version
+    ours = {name for name in settings(deployment) if name.startswith("STEWARD_")}
+    schedules = {one["schedule"].strip("%") for one in timers().values()}
+    # The variable that STEWARD_POLICY names.
+    written = ours - schedules - {"STEWARD_POLICY_TEXT"}
+    assert known - written == {"STEWARD_ENDPOINT_URL", "FUNCTIONS_CUSTOMHANDLER_PORT"}
+    assert written <= known
+    table = (DIRECTORY / "README.md").read_text().partition("## Settings")[2]
+    table = table.partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == known
+    assert all(f"`{one}`" in table for one in schedules)
 
 
 # Events.

@@ -45,7 +45,7 @@ impl Binding {
 pub struct Function {
     /// The name, which is the path of the host's requests.
     pub name: &'static str,
-    /// The job that it runs.
+    /// What it does.
     pub kind: FunctionKind,
     /// What starts it.
     pub binding: Binding,

@@ -1,4 +1,4 @@
-//! One invocation: request → trigger → job → response.
+//! One invocation: request → trigger → run → response.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub struct Request<'a> {
     pub body: &'a [u8],
     /// The host's ID of the invocation.
     pub invocation_id: Option<&'a str>,
-    /// When the host stops the program if it has not answered.
+    /// When the host stops the program if it has not responded.
     pub deadline: Instant,
 }
 
@@ -66,10 +66,10 @@ impl Handler {
     ///
     /// | status | when |
     /// |---|---|
-    /// | 200 | The job succeeded, or the event does not concern this function. |
+    /// | 200 | The run succeeded, or the event does not concern this function. |
     /// | 400 | The request or the event is malformed. |
     /// | 404, 405 | Not an invocation of a function. |
-    /// | 500 | The job failed; also if the image is not complete yet. |
+    /// | 500 | The run failed; also if the image is not complete yet. |
     /// | 503 | The function runs already. |
     pub async fn respond(&self, request: Request<'_>) -> Response {
         // The host asks for this path until it gets any response, before the first invocation.
@@ -156,7 +156,7 @@ impl Handler {
     }
 }
 
-/// Why a request starts no job.
+/// Why a request starts no run.
 enum Skip {
     /// Another delivery would change nothing.
     Ignored(String),

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 use steward::events::Trigger;
 
-/// The jobs of the functions.
+/// The use cases of the functions.
 #[async_trait]
 pub trait Jobs: Send + Sync {
     /// Plans and, in apply mode, retires images.
@@ -34,25 +34,25 @@ pub trait Jobs: Send + Sync {
     async fn retire_instances(&self, call: Call) -> Result<Answer, JobFailure>;
 }
 
-/// The inputs of a job.
+/// The inputs of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     /// [`Trigger::Schedule`] or [`Trigger::Image`].
     pub trigger: Trigger,
     /// The host's ID of the invocation, for the log.
     pub invocation_id: Option<String>,
-    /// When the job must have ended.
+    /// When the run must have ended.
     pub deadline: Instant,
 }
 
 impl Call {
-    /// The remaining time of the job at `now`.
+    /// The remaining time of the run at `now`.
     pub fn left(&self, now: Instant) -> Duration {
         self.deadline.saturating_duration_since(now)
     }
 }
 
-/// The result of a job.
+/// The result of a run.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Answer {
     /// The response, which is logged.
@@ -61,7 +61,7 @@ pub struct Answer {
     pub logs: Vec<String>,
 }
 
-/// A job failed. The host reports the invocation as failed; Event Grid delivers the event again.
+/// A run failed. The host reports the invocation as failed; Event Grid delivers the event again.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct JobFailure {

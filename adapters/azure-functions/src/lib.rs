@@ -3,12 +3,12 @@
 //!
 //! - [`Settings`]: the environment variables.
 //! - [`serve`]: the HTTP server, which only the host can reach.
-//! - [`Handler`]: one invocation: request → trigger → job → response.
+//! - [`Handler`]: one invocation: request → trigger → run → response.
 //! - [`Jobs`]: what the functions do. This crate calls no API of Azure.
 //!
 //! The contract is described at
 //! <https://learn.microsoft.com/azure/azure-functions/functions-custom-handlers>. What the page does
-//! not say, such as the form of the triggers' data, follows the source code of the host
+//! not describe, such as the form of the triggers' data, follows the source code of the host
 //! (`DefaultHttpWorkerService`, `ScriptInvocationContextExtensions` in azure-functions-host).
 
 mod functions;

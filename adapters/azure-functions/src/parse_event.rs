@@ -37,7 +37,7 @@ struct Envelope<'a> {
 ///
 /// The event does not contain the state of the image, and it is not documented whether it is sent when
 /// a request was accepted or when the image is complete. So the trigger has the state
-/// [`ImageState::Available`], and the job reads the image; if it is not complete, the job fails, and
+/// [`ImageState::Available`], and the run reads the image; if it is not complete, the run fails, and
 /// the event must be delivered again.
 pub fn parse(event: &Value, subscription: &AccountId) -> Trigger {
     match read(event, subscription) {
@@ -156,7 +156,7 @@ fn image(id: &str, place: &str, last_type: &str) -> Result<ImageId, Unusable> {
     let unusable =
         || Unusable::Malformed(format!("{place}: `{}` is not the ID of an image", cut(id)));
     let image: ImageId = id.parse().map_err(|_| unusable())?;
-    // An ID has the types and names in turn. The operation says which kind of image it is.
+    // An ID has the types and names in turn. The operation shows which kind of image it is.
     let found = image.as_str().rsplit('/').nth(1);
     if found == Some(last_type) { Ok(image) } else { Err(unusable()) }
 }

@@ -32,7 +32,6 @@ fn event_grid(id: &str) -> Value {
             "authorization": {
                 "scope": id,
                 "action": operation(id),
-                "evidence": {"role": "Subscription Admin"},
             },
             "claims": {"appid": "a", "name": "Somebody"},
             "correlationId": "c",

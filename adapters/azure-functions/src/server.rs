@@ -29,7 +29,7 @@ const INVOCATION_ID: &str = "X-Azure-Functions-InvocationId";
 /// Serves invocations until the program ends. The listener must be on the loopback interface: requests
 /// are not authenticated, because the host does not send anything by which it could be recognized.
 ///
-/// A job runs on if the host closes the connection, so that it is not interrupted between two calls.
+/// A run continues if the host closes the connection, so that it is not interrupted between two calls.
 pub async fn serve(listener: TcpListener, handler: Arc<Handler>) -> Infallible {
     loop {
         let stream = match listener.accept().await {
@@ -76,8 +76,8 @@ async fn answer(
                 handler.respond(request).await
             });
             job.await.unwrap_or_else(|error| {
-                tracing::error!(%error, "the job ended");
-                failed(StatusCode::INTERNAL_SERVER_ERROR, "the job ended unexpectedly")
+                tracing::error!(%error, "the run ended unexpectedly");
+                failed(StatusCode::INTERNAL_SERVER_ERROR, "the run ended unexpectedly")
             })
         }
         Ok(Err(error)) if error.is::<LengthLimitError>() => {

@@ -14,7 +14,7 @@ use crate::jobs::{Answer, Call, JobFailure, Jobs};
 
 const SUBSCRIPTION: &str = "0f0e0d0c-1234-5678-9abc-def012345678";
 
-/// Jobs that count, and end when they are told.
+/// Counts its runs, which wait for the test if `waits` is set.
 #[derive(Default)]
 struct Counter {
     started: AtomicUsize,
@@ -25,9 +25,19 @@ struct Counter {
 }
 
 impl Counter {
+    async fn wait_for(&self, started: usize) {
+        for _ in 0..1000 {
+            if self.started.load(Ordering::SeqCst) == started {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("{started} runs did not start");
+    }
+
     async fn run(&self, call: Call) -> Result<Answer, JobFailure> {
         self.started.fetch_add(1, Ordering::SeqCst);
-        assert!(!self.panics, "a job that panics");
+        assert!(!self.panics, "a run that panics");
         if self.waits {
             self.gate.notified().await;
         }
@@ -53,7 +63,7 @@ impl Jobs for Counter {
     }
 }
 
-/// Starts the server. Returns the address and the jobs.
+/// Starts the server, and returns its address.
 async fn start(jobs: Counter) -> (String, Arc<Counter>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -93,6 +103,11 @@ impl Host {
     }
 
     async fn response(&mut self) -> (u16, Value) {
+        let response = tokio::time::timeout(Duration::from_secs(5), self.read_response()).await;
+        response.expect("a response within 5 s")
+    }
+
+    async fn read_response(&mut self) -> (u16, Value) {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(self.0.read_u8().await.unwrap());
@@ -169,7 +184,7 @@ async fn a_large_event_is_read_and_a_too_large_one_is_not() {
     let mut host = Host::connect(&address).await;
     assert_eq!(host.post("/tag-image", &padded(2_000_000)).await.0, 200);
     assert_eq!(jobs.ended.load(Ordering::SeqCst), 1);
-    // One byte too many, so that the server has read everything before it answers.
+    // One byte too many, so that the server has read everything before it responds.
     let mut host = Host::connect(&address).await;
     let head = format!(
         "POST /tag-image HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n\r\n",
@@ -183,16 +198,16 @@ async fn a_large_event_is_read_and_a_too_large_one_is_not() {
 }
 
 #[tokio::test]
-async fn garbage_is_answered_and_the_server_goes_on() {
+async fn garbage_is_rejected_and_the_server_continues() {
     let (address, jobs) = start(Counter::default()).await;
     for garbage in [&b"\0\0\0\0\r\n\r\n"[..], b"POST\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"] {
         let mut host = Host::connect(&address).await;
         host.0.write_all(garbage).await.unwrap();
         host.0.shutdown().await.unwrap();
-        let mut answer = Vec::new();
+        let mut response = Vec::new();
         // An error response or a closed connection.
-        let _ = host.0.read_to_end(&mut answer).await;
-        assert!(!answer.starts_with(b"HTTP/1.1 2"), "{answer:?}");
+        let _ = host.0.read_to_end(&mut response).await;
+        assert!(!response.starts_with(b"HTTP/1.1 2"), "{response:?}");
     }
     let mut host = Host::connect(&address).await;
     assert_eq!(host.post("/prune-images", b"{").await.0, 400);
@@ -202,13 +217,11 @@ async fn garbage_is_answered_and_the_server_goes_on() {
 
 /// A deletion that was announced must be sent, and its result recorded.
 #[tokio::test]
-async fn a_job_runs_on_if_the_host_closes_the_connection() {
+async fn a_run_continues_if_the_host_closes_the_connection() {
     let (address, jobs) = start(Counter { waits: true, ..Counter::default() }).await;
     let mut host = Host::connect(&address).await;
     host.begin("/prune-images", &timer()).await;
-    while jobs.started.load(Ordering::SeqCst) == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    jobs.wait_for(1).await;
     drop(host);
     // Enough for the server to notice.
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -234,9 +247,7 @@ async fn events_are_processed_at_the_same_time_up_to_a_limit() {
         host.begin("/tag-image", &event()).await;
         hosts.push(host);
     }
-    while jobs.started.load(Ordering::SeqCst) < 8 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    jobs.wait_for(8).await;
     let mut ninth = Host::connect(&address).await;
     assert_eq!(ninth.post("/tag-image", &event()).await.0, 503);
     jobs.gate.notify_waiters();
@@ -252,7 +263,7 @@ async fn a_panic_fails_the_invocation_only() {
     let mut host = Host::connect(&address).await;
     for _ in 0..2 {
         let (status, body) = host.post("/tag-image", &event()).await;
-        assert_eq!((status, &body["Logs"][0]), (500, &json!("the job ended unexpectedly")));
+        assert_eq!((status, &body["Logs"][0]), (500, &json!("the run ended unexpectedly")));
     }
     assert_eq!(jobs.started.load(Ordering::SeqCst), 2);
 }
