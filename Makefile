@@ -281,7 +281,7 @@ page: $(CHECKS) ## Lint the JavaScript of the report, and check its types
 	  npx biome lint --error-on-warnings . && npx tsc --project .
 
 # Without building the packages: the workspace has been built from the same files.
-PUBLISHED := steward steward-aws steward-azure steward-eventbridge steward-lambda steward-migrate image-steward
+PUBLISHED := steward steward-aws steward-azure steward-azure-functions steward-eventbridge steward-lambda steward-migrate image-steward
 package: | prerequisites ## Package the crates that can be published
 	@cargo package $(addprefix -p ,$(PUBLISHED)) --no-verify --allow-dirty --quiet $(LOCKED)
 
