@@ -32,7 +32,7 @@ pub(crate) struct GalleryListing {
 #[derive(Debug, Clone)]
 pub(crate) struct GalleryContent {
     pub(crate) gallery: Gallery,
-    /// Why the groups with which the gallery is shared could not be read.
+    /// Why it could not be read with whom the gallery is shared.
     pub(crate) sharing_unread: Option<String>,
     pub(crate) definitions: Vec<DefinitionContent>,
 }
@@ -80,7 +80,7 @@ impl Azure {
 
     /// Reads a gallery's definitions with their versions, and with whom it is shared.
     async fn content(&self, gallery: Gallery) -> Result<GalleryContent, CloudError> {
-        let (gallery, sharing_unread) = self.with_groups(gallery).await;
+        let (gallery, sharing_unread) = self.with_sharing(gallery).await;
         let path = format!("{}/images", gallery.id);
         let definitions: Vec<ImageDefinition> =
             self.client.list(DEFINITIONS.read, &path, &DEFINITIONS.query()).await?;
@@ -93,7 +93,7 @@ impl Azure {
     }
 
     /// Reads with whom a gallery is shared directly. The listing does not contain it.
-    pub(crate) async fn with_groups(&self, gallery: Gallery) -> (Gallery, Option<String>) {
+    pub(crate) async fn with_sharing(&self, gallery: Gallery) -> (Gallery, Option<String>) {
         if gallery.properties.sharing.permission != SharingPermission::Groups {
             return (gallery, None);
         }
@@ -103,7 +103,7 @@ impl Azure {
         }
     }
 
-    /// Reads a gallery with the groups that it is shared with.
+    /// Reads a gallery with the subscriptions and tenants that it is shared with.
     async fn read_gallery(&self, id: &ArmId) -> Result<Gallery, CloudError> {
         let query = GALLERIES.expanding("SharingProfile/Groups");
         self.client.get(GALLERIES.read, id.as_str(), &query).await

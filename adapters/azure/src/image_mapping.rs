@@ -243,7 +243,7 @@ pub(crate) fn sharing_of(gallery: &Gallery) -> Vec<LaunchPermission> {
                 }
             }
             if with.is_empty() {
-                with.push(LaunchPermission::Unknown("groups that were not listed".into()));
+                with.push(LaunchPermission::Unknown("subscriptions that were not listed".into()));
             }
         }
         SharingPermission::Unknown(word) => {

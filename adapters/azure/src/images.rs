@@ -105,7 +105,7 @@ impl Azure {
         // The gallery decides whether the version can be recovered, so it is read again.
         let query = GALLERIES.query();
         let gallery = self.client.get(GALLERIES.read, around.gallery.id.as_str(), &query).await?;
-        let (gallery, sharing_unread) = self.with_groups(gallery).await;
+        let (gallery, sharing_unread) = self.with_sharing(gallery).await;
         let around = GalleryContent { gallery, sharing_unread, definitions: Vec::new() };
         Ok(mapping.version(&around, &one.definition, &version))
     }

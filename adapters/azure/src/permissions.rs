@@ -30,7 +30,7 @@ impl PermissionReader for Azure {
             .ok_or_else(|| bad_response(GALLERIES.read, format!("`{id}` is in no gallery")))?;
         let query = GALLERIES.query();
         let gallery: Gallery = self.client.get(GALLERIES.read, gallery.as_str(), &query).await?;
-        match self.with_groups(gallery).await {
+        match self.with_sharing(gallery).await {
             (gallery, None) => Ok(sharing_of(&gallery)),
             (_, Some(message)) => Err(CloudError {
                 call: GALLERIES.read,

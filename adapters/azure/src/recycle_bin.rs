@@ -16,8 +16,8 @@ use crate::types::SoftDeletedVersion;
 
 #[async_trait]
 impl RecycleBinReader for Azure {
-    /// Azure has no such rules. Each gallery decides, and each image says for how long it can be
-    /// recovered.
+    /// Azure has no such rules. Each gallery decides, and the listing shows for each image for how
+    /// long it can be recovered.
     async fn list_retention_rules(&self) -> Result<Option<Vec<RetentionRule>>, CloudError> {
         Ok(None)
     }

@@ -249,7 +249,7 @@ fn snapshot_reference(
     Some(SnapshotReference { snapshot_id, kind, arn: by.into(), version: None })
 }
 
-/// The snapshot or disk that a disk or snapshot was made from. A copy does not need it when it is
+/// The snapshot or disk that a disk or snapshot was created from. A copy does not need it when it is
 /// complete, but an incremental snapshot may.
 fn made_from(data: &CreationData, kind: ReferenceKind, by: &ArmId) -> Option<SnapshotReference> {
     snapshot_reference(data.source.as_ref()?, kind, by.as_str())

@@ -2,7 +2,7 @@
 //!
 //! A generalized virtual machine can never be started again, so after its image is complete it only
 //! costs. Any other virtual machine may have been started since the image was created, and Azure does
-//! not report when: such a machine is kept.
+//! not report when: so it is kept.
 
 use async_trait::async_trait;
 use serde::Deserialize;

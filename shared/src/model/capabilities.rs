@@ -53,7 +53,7 @@ pub enum Attribution {
     /// The provider writes it into the description.
     #[default]
     Description,
-    /// The provider does not record it. The state tag `image` is the only evidence.
+    /// The provider does not record it. Only the state tag `image` shows it.
     StateTag,
 }
 

@@ -8,6 +8,7 @@ then optionally `project` and `order by`:
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +31,7 @@ Step = Callable[[list[Row]], list[Row]]
 
 CONDITION = re.compile(
     r"\s*(?:tolower\(|tostring\()*\s*(?P<field>[A-Za-z_][\w.]*)\s*\)*\s*"
-    r"(?P<operator>=~|==|in~|in)\s*"
+    r"(?P<operator>=~|==|in~|in|contains)\s*"
     r"(?P<values>\((?:\s*(?:'[^']*'|\"[^\"]*\")\s*,?)*\s*\)|'[^']*'|\"[^\"]*\")\s*"
 )
 TEXT = re.compile(r"'([^']*)'|\"([^\"]*)\"")
@@ -173,6 +174,7 @@ def _conditions(text: str) -> Callable[[Row], bool]:
 def _condition(match: re.Match[str]) -> Callable[[Row], bool]:
     path = match["field"].split(".")
     exact = match["operator"] in ("==", "in")
+    within = match["operator"] == "contains"
     values = [single or double for single, double in TEXT.findall(match["values"])]
     wanted = set(values) if exact else {one.lower() for one in values}
 
@@ -180,6 +182,9 @@ def _condition(match: re.Match[str]) -> Callable[[Row], bool]:
         value: Any = row
         for name in path:
             value = value.get(name) if isinstance(value, dict) else None
+        if within:
+            text = value if isinstance(value, str) else json.dumps(value)
+            return any(one in text.lower() for one in wanted)
         text = value if isinstance(value, str) else ""
         return (text if exact else text.lower()) in wanted
 

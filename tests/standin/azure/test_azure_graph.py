@@ -88,7 +88,7 @@ def test_the_smallest_queries(filled, query):
         "",
         "securityresources | where type =~ 'x'",
         "resources | count",
-        "resources | where type contains 'x'",
+        "resources | where type startswith 'x'",
         "resources | where type =~ x",
         "resources | where type =~ 'x' and",
         "resources | where type =~ 'x' and name == 'a' or name == 'b'",
