@@ -217,7 +217,7 @@ impl Sources<'_> {
 
     /// Returns the tags that image-steward did not write.
     fn foreign(&self, tags: &Tags) -> Tags {
-        tags.iter().filter(|(key, _)| !key.starts_with(self.names.prefix())).collect()
+        tags.without_prefix(self.names.prefix())
     }
 }
 

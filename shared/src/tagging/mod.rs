@@ -137,12 +137,13 @@ impl TagPlan {
         let counted = present.iter().filter(|(key, _)| !is_reserved(key)).count();
         let mut adding: BTreeMap<&str, &str> = BTreeMap::new();
         for (key, value) in wanted {
-            if present.has(key) || adding.contains_key(key.as_str()) {
+            let is_added = |key: &str| adding.keys().any(|added| present.is_same_key(added, key));
+            if present.has(key) || is_added(key) {
                 continue;
             }
-            let kept_free = ours
-                .iter()
-                .filter(|own| *own != key && !present.has(own) && !adding.contains_key(*own));
+            let kept_free = ours.iter().filter(|own| {
+                !present.is_same_key(own, key) && !present.has(own) && !is_added(own)
+            });
             let has_room = counted + adding.len() + kept_free.count() < MAX_TAGS;
             let fits = key.chars().count() <= MAX_KEY && value.chars().count() <= MAX_VALUE;
             if has_room && fits && !is_reserved(key) {
