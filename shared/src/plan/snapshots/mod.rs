@@ -27,7 +27,7 @@ use crate::model::{
     AccountId, DeletionMark, ImageId, Inventory, Recyclable, RecycledImage, Region, Snapshot,
     SnapshotId, SnapshotReference, Source, TagNames, Unread, for_others,
 };
-use crate::policy::{Check, Orphans, Policy, SharedSnapshots};
+use crate::policy::{Check, Orphans, Policy, SharedSnapshots, UnsupportedPolicy};
 
 /// The decisions about all snapshots that have the tag `delete-after` or are orphans.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -157,6 +157,9 @@ pub fn plan_snapshots(inventory: &Inventory, policy: &Policy, now: Timestamp) ->
 /// The reason to tag and delete nothing, if there is one. A Recycle Bin rule for images is not
 /// required here, because the images no longer exist.
 fn refusal(inventory: &Inventory, world: &SnapshotFacts<'_>, policy: &Policy) -> Option<Refusal> {
+    if let Err(UnsupportedPolicy { keys }) = policy.check_for(inventory.account.provider()) {
+        return Some(Refusal::UnsupportedPolicy { keys });
+    }
     let matters =
         |unread: &&Unread| SOURCES.iter().any(|source| *unread.source == *source.to_string());
     let sources: Vec<Unread> = inventory.unread.iter().filter(matters).cloned().collect();
