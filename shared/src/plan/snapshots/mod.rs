@@ -24,8 +24,8 @@ pub use self::reason::{SnapshotCap, SnapshotReason};
 use super::protect::{Recovery, manager_by_tags, opt_out};
 use super::{Refusal, exists, state_tags};
 use crate::model::{
-    AccountId, DeletionMark, ImageId, Inventory, Recyclable, RecycledImage, Region, Snapshot,
-    SnapshotId, SnapshotReference, Source, TagNames, Unread, for_others,
+    AccountId, Attribution, DeletionMark, ImageId, Inventory, Recyclable, RecycledImage, Region,
+    Snapshot, SnapshotId, SnapshotReference, Source, TagNames, Unread, for_others,
 };
 use crate::policy::{Check, Orphans, Policy, SharedSnapshots, UnsupportedPolicy};
 
@@ -231,7 +231,12 @@ impl<'a> SnapshotFacts<'a> {
             Some(Origin::Known(image)) => image,
         };
         if policy.safety.recycle_bin == Check::Off {
-            return Ok((Timestamp::MIN, None));
+            // If only tags attribute the snapshot to an image, anybody may have written them.
+            let by_tag = snapshot.attribution == Attribution::StateTag;
+            return match policy.orphans {
+                Orphans::Report if by_tag => Err(SnapshotReason::OrphansStay),
+                Orphans::Report | Orphans::Delete { .. } => Ok((Timestamp::MIN, None)),
+            };
         }
         let Some(recycled) = &self.recycled else { return Err(SnapshotReason::RecycleBinUnread) };
         let (allowed, orphan) = match recycled.get(image) {
