@@ -245,6 +245,11 @@ fn unknown_values_are_reported_with_valid_values() {
         ("share_back = [\"all\"]", "a run never makes an image public; use a quoted"),
         ("share_back = [\"1234\"]", "`1234` is not a valid value; use a quoted account ID"),
         (
+            "share_back = [\"tenant/0f0e0d0c-1234-5678-9abc-def012345678\"]",
+            "is on Azure, where images stay shared until they are deleted; use a quoted account ID",
+        ),
+        ("share_back = [\"0f0e0d0c-1234-5678-9abc-def012345678\"]", "is on Azure, where images"),
+        (
             "share_back = [123456789012]",
             "123456789012 is not a valid value; use a quoted account ID",
         ),

@@ -264,6 +264,17 @@ mod tests {
     }
 
     #[test]
+    fn a_tag_in_another_case_exists_on_azure_and_is_added_once() {
+        let policy = policy("set = { Team = \"a\", team = \"b\", Owner = \"c\" }");
+        let mut image = image(&[("OWNER", "theirs"), ("Image-Steward:Source-Image", "ami-9")]);
+        let tags_given = |image: &Image| given(&plan_tags(image, None, &[], &policy), "ami-1");
+        let on_aws = tags_given(&image);
+        assert!(["Team=a", "team=b", "Owner=c"].iter().all(|tag| on_aws.contains(&(*tag).into())));
+        image.tags.ignore_case();
+        assert_eq!(tags_given(&image), ["Team=a", "image-steward:source-instance=i-1"]);
+    }
+
+    #[test]
     fn space_for_state_tags_is_reserved() {
         let policy = policy("set = { A = \"1\", B = \"2\" }");
         let many: Vec<(String, String)> =
