@@ -17,6 +17,7 @@ pub mod golden;
 #[cfg(feature = "wire")]
 pub mod http;
 pub mod jobs;
+pub mod short_ids;
 pub mod source_text;
 #[cfg(feature = "wire")]
 pub mod standin;

@@ -22,8 +22,7 @@ pub(crate) fn canonical(text: &str) -> Option<String> {
     match segments[..] {
         ["subscriptions", subscription, "resourcegroups", _, "providers", _, ref pairs @ ..] => {
             let is_complete = !pairs.is_empty() && pairs.len() % 2 == 0;
-            (is_subscription(subscription) && is_complete && segments.iter().all(is_name))
-                .then_some(id)
+            (is_uuid(subscription) && is_complete && segments.iter().all(is_name)).then_some(id)
         }
         _ => None,
     }
@@ -47,8 +46,8 @@ pub(crate) fn names(id: &str) -> impl Iterator<Item = &str> {
     id.split('/').skip(8).step_by(2)
 }
 
-/// Whether `text` is the canonical ID of a subscription: a UUID in lower case.
-pub(crate) fn is_subscription(text: &str) -> bool {
+/// Whether `text` is a UUID in lower case, such as the canonical ID of a subscription or a tenant.
+pub(crate) fn is_uuid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(at, byte)| match at {
             8 | 13 | 18 | 23 => byte == b'-',

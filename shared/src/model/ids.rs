@@ -97,6 +97,15 @@ id!(
     |text| resource(text, "ami-", &[GALLERY_VERSION, "microsoft.compute/images"])
 );
 id!(
+    /// The ID of an image definition of an Azure gallery: an ARM ID. The versions of the definition
+    /// are images.
+    DefinitionId, "the ID of an image definition",
+    "expected the ARM ID of a gallery image definition",
+    |text| arm_id::canonical(text)
+        .filter(|id| arm_id::resource_type(id) == GALLERY_DEFINITION)
+        .map(Into::into)
+);
+id!(
     /// The ID of a snapshot: `snap-…`, or the ARM ID of a snapshot or a managed disk.
     SnapshotId, "a snapshot ID", "expected snap- followed by digits or lowercase letters",
     |text| resource(text, "snap-", &["microsoft.compute/snapshots", "microsoft.compute/disks"])
@@ -113,7 +122,7 @@ id!(
     |text| {
         let is_aws = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
         let subscription = || {
-            Some(text.to_ascii_lowercase()).filter(|text| arm_id::is_subscription(text))
+            Some(text.to_ascii_lowercase()).filter(|text| arm_id::is_uuid(text))
         };
         if is_aws { Some(text.into()) } else { subscription().map(Into::into) }
     }
@@ -131,6 +140,8 @@ id!(
 
 /// The resource type of a gallery image version.
 const GALLERY_VERSION: &str = "microsoft.compute/galleries/images/versions";
+/// The resource type of an image definition of a gallery.
+const GALLERY_DEFINITION: &str = "microsoft.compute/galleries/images";
 
 macro_rules! provider_of_id {
     ($($name:ident),*) => {$(

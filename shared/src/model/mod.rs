@@ -31,8 +31,8 @@ pub(crate) use deletion_mark::{MAX_TAG_SKEW, exact_time};
 pub(crate) use document::unknown_field;
 pub use document::{DocumentKind, FormatError, FormatNumber};
 pub use ids::{
-    AccountId, AccountRegion, ImageId, InstanceId, ParseIdError, Region, ResourceId, SnapshotId,
-    place_of,
+    AccountId, AccountRegion, DefinitionId, ImageId, InstanceId, ParseIdError, Region, ResourceId,
+    SnapshotId, place_of,
 };
 pub use image_ref::{ImageRef, ParseImageRefError, ResourceRef};
 pub use instance::{Instance, InstanceProtection, InstanceState};

@@ -84,7 +84,7 @@ pub(super) fn ranked(
             None if image.unconfirmed => {
                 let mut of_launchable = of_launchable.clone();
                 let by_launchable = of_launchable.next(&made);
-                (of_launchable.rank, of_launchable.of, by_launchable)
+                (of_launchable.rank, of_launchable.of.saturating_add(1), by_launchable)
             }
             None => {
                 let by_launchable = of_launchable.next(&made);

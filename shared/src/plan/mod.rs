@@ -326,7 +326,7 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
     let notes = notes::of(inventory, policy, &cutoffs, &rules, now);
     let may_retire = |image: &&&Image| may_retire(image, &inventory.account);
     let matched = rules.iter().flat_map(|rule| &rule.images).filter(may_retire).count();
-    let refusal = limits::refusal(inventory, &policy.safety, matched);
+    let refusal = limits::refusal(inventory, policy, matched);
     let facts = PlanFacts {
         inventory,
         policy,

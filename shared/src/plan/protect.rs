@@ -44,7 +44,7 @@ pub(super) fn protections(
     if let Some(tag) = opt_out(&image.tags, &policy.tag_names.keep, now, &policy.timezone) {
         reasons.push(Reason::OptedOut { until: tag.until, note: tag.note });
     }
-    if policy.safety.pinned.binary_search(&image.image_id).is_ok() {
+    if policy.safety.pinned.contains(&image.image_id) {
         reasons.push(Reason::Pinned);
     }
     let tags = policy.safety.keep_tags_among(&image.tags);
@@ -54,7 +54,8 @@ pub(super) fn protections(
     reasons.extend(references.reasons());
     let with = shared_with(image, policy);
     // A permission that could not be restored is not removed, whatever the policy allows.
-    let is_unknown = with.iter().any(|one| matches!(one, LaunchPermission::Unknown(_)));
+    let provider = image.image_id.provider();
+    let is_unknown = with.iter().any(|one| !one.is_known_to(provider));
     // Without a rule, nothing allows shared images to be retired.
     let keeps_shared = rule.is_none_or(|rule| rule.shared_images == SharedImages::Keep);
     if is_unknown || (keeps_shared && !with.is_empty()) {

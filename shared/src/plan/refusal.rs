@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Recyclable, Unread};
+use crate::policy::{UnsupportedKey, write_keys};
 use crate::text_fmt::counted;
 
 /// Why a plan removes nothing.
@@ -30,6 +31,12 @@ pub enum Refusal {
         missing: Vec<Recyclable>,
         /// The minimum retention that such a rule needs, in days.
         days: u32,
+    },
+    /// The policy has keys that the provider does not support, and that were meant to protect images
+    /// or to name tags.
+    UnsupportedPolicy {
+        /// The keys, in the order of the policy.
+        keys: Vec<UnsupportedKey>,
     },
     /// The account has changed since a saved plan was made.
     PlanOutdated {
@@ -65,6 +72,10 @@ impl fmt::Display for Refusal {
                     missing.join(" and "),
                     counted(days, "day")
                 )
+            }
+            Self::UnsupportedPolicy { keys } => {
+                f.write_str("the policy cannot be used for this account: ")?;
+                write_keys(keys, f)
             }
             Self::PlanOutdated { differences } => write!(
                 f,

@@ -81,6 +81,19 @@ impl fmt::Display for Note {
                     None => Ok(()),
                 }
             }
+            Self::DefinitionPinMatchesNothing { definition, near } => {
+                write!(f, "safety.pinned: {definition} has no versions")?;
+                match near {
+                    Some(near) => write!(f, "; did you mean {near}?"),
+                    None => Ok(()),
+                }
+            }
+            Self::GroupDefinitionMatchesNothing { rule, images } => write!(
+                f,
+                "rule {rule}: none of its {} has an image definition, which group_by names, so all of them are kept",
+                counted(*images, "image")
+            ),
+            Self::KeyWithoutEffect(key) => write!(f, "{key}"),
             Self::SingleFamilies { rule, families, single } => write!(
                 f,
                 "rule {rule}: {} of its {} families have one image, which is probably kept permanently; \
