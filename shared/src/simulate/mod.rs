@@ -163,7 +163,8 @@ pub fn simulate_with(
 ) -> Simulation {
     let days = days.min(MAX_DAYS);
     let begin = of_images(inventory, policy);
-    let sizes_unknown = begin.snapshots.iter().filter(|one| one.size_gib.is_none()).count();
+    let sizes_unknown = begin.snapshots.iter().filter(|one| one.size_gib.is_none()).count()
+        + begin.images.iter().map(|image| image.disk_sizes().1).sum::<usize>();
     let mut world = SimulatedWorld::new(begin);
     let (mut history, mut since) = (History::default(), Since::default());
     let total = usize::try_from(days).ok();
@@ -283,7 +284,8 @@ impl History {
             in_use: plan.summary.in_use,
             deferred: plan.summary.deferred,
             snapshots: sizes.len(),
-            gib: sizes.values().sum(),
+            gib: sizes.values().sum::<u64>()
+                + plan.decisions.iter().map(size_of_disks).sum::<u64>(),
             made: since.made,
             done: since.done,
         });
@@ -308,9 +310,16 @@ impl History {
                 *images += 1;
                 // Remove the sizes, so that each snapshot is counted once.
                 *gib += decision.snapshots.iter().filter_map(|id| sizes.remove(id)).sum::<u64>();
+                *gib += size_of_disks(decision);
             }
         }
     }
+}
+
+/// Returns the size of an image that no snapshots back, in GiB.
+fn size_of_disks(decision: &Decision) -> u64 {
+    let size = decision.size_gib.filter(|_| decision.snapshots.is_empty());
+    size.map_or(0, u64::from)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::families::{FamilyStats, Kind};
 use super::stats::{Measures, Outlook};
 use super::text::shown;
 use super::write::{SuggestedKeep, SuggestedMatch, SuggestedRetire, SuggestedRule};
-use crate::model::{Inventory, place_of};
+use crate::model::{InWords, Inventory, place_of};
 use crate::text_fmt::{counted, date};
 
 /// The comments at the top.
@@ -52,7 +52,10 @@ pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> 
             sources.join("; ")
         ));
     } else if let Some(refusal) = refusal {
-        head.push(format!("Currently, every run refuses to remove anything: {refusal}."));
+        head.push(format!(
+            "Currently, every run refuses to remove anything: {}.",
+            refusal.in_words(account.provider().words())
+        ));
     }
     head
 }
