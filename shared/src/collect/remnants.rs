@@ -93,7 +93,8 @@ impl Remnants {
 
 /// Returns whether the snapshot's tags or description attribute it to `image`.
 fn is_of(snapshot: &Snapshot, image: &ImageId, names: &TagNames) -> bool {
-    snapshot.tags.get(&names.image) == Some(image.as_str())
+    let tagged = snapshot.tags.get(&names.image).and_then(|id| id.parse().ok());
+    tagged.as_ref() == Some(image)
         || snapshot.description.as_deref().and_then(made_for).as_ref() == Some(image)
 }
 

@@ -89,8 +89,6 @@ pub struct ProviderWords {
     pub size_part: &'static str,
     /// The volumes that sizes are based on, as a plural: `volume sizes`.
     pub sizes: &'static str,
-    /// Why the sizes are upper bounds, after "because".
-    pub size_bound: &'static str,
     /// Whether snapshots back the images, and are deleted after their images.
     pub has_snapshots: bool,
     /// Whether the name of an image is its ID as it is shown to people.

@@ -87,8 +87,10 @@ fn specialized_and_shared_text(plan: &Plan) -> Option<String> {
     let count = plan.decisions.iter().filter(|one| one.specialized_and_shared).count();
     (count > 0).then(|| {
         let images = counted(count, "specialized image");
-        let are = if count == 1 { "is" } else { "are" };
-        format!("WARNING: {images} {are} shared: whoever may launch it can read the accounts and secrets in it.")
+        let (are, them) = if count == 1 { ("is", "it") } else { ("are", "them") };
+        format!(
+            "{images} {are} shared: whoever may launch {them} can read the credentials and secrets in {them}."
+        )
     })
 }
 

@@ -132,35 +132,35 @@ fn in_usd(gib: u64, price: Option<&Price>) -> String {
 }
 
 fn legend(words: &ProviderWords) -> String {
-    let ProviderWords { removal, size_bound, .. } = words;
+    let removal = &words.removal;
     if !words.has_snapshots {
         return format!(
             "IMAGES, IN USE and GIB are values before the run of that day; the other columns count changes since the \
-             previous row. DELETED: {} images. GIB: an upper bound, because {size_bound}.",
+             previous row. DELETED: {} images. GIB: an upper bound for one replica of each image.",
             removal.done
         );
     }
     format!(
         "IMAGES, IN USE, SNAPSHOTS and GIB are values before the run of that day; the other columns count changes \
          since the previous row. DEREG.: {} images. SNAPSHOTS: including those of removed images. GIB and USD (a \
-         month): upper bounds, because {size_bound}.",
+         month): upper bounds, because snapshots share blocks.",
         removal.done
     )
 }
 
 fn compared_legend(words: &ProviderWords) -> String {
-    let ProviderWords { removal, size_bound, .. } = words;
+    let removal = &words.removal;
     let start = "AGAINST: under the other policy. IMAGES and GIB are values before the run of that day; NEW and";
     if !words.has_snapshots {
         return format!(
-            "{start} DELETED ({} images) count changes since the previous row. GIB is an upper bound, because \
-             {size_bound}.",
+            "{start} DELETED ({} images) count changes since the previous row. GIB is an upper bound \
+             for one replica of each image.",
             removal.done
         );
     }
     format!(
         "{start} DEREG. ({} images) count changes since the previous row. GIB and USD (a month) are upper bounds for \
-         the snapshots, because {size_bound}.",
+         the snapshots, because snapshots share blocks.",
         removal.done
     )
 }

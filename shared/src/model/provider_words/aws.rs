@@ -53,7 +53,6 @@ pub(super) static WORDS: ProviderWords = ProviderWords {
     instance: "instance",
     size_part: "snapshot",
     sizes: "volume sizes",
-    size_bound: "snapshots share blocks",
     has_snapshots: true,
     has_names_as_ids: false,
     stale_users: "an Auto Scaling group, a fleet or an instance",

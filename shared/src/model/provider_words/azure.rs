@@ -71,10 +71,9 @@ pub(super) static WORDS: ProviderWords = ProviderWords {
     instance: "virtual machine",
     size_part: "disk",
     sizes: "disk sizes",
-    size_bound: "the used part of a disk is not known; each replica has this size",
     has_snapshots: false,
     has_names_as_ids: true,
-    stale_users: "a virtual machine or a scale set",
+    stale_users: "a virtual machine, a scale set or another resource",
     no_stale_user: "No scale set",
     has_launch_templates: false,
 };

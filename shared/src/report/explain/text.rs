@@ -85,7 +85,11 @@ pub fn gone_text(
     page.section("Sources that could not be read", &unread);
     if recycled.is_some() {
         let command = restore_command(image, region, names);
-        page.commands("To restore the image and its snapshots", &[command]);
+        let heading = match words.has_snapshots {
+            true => "To restore the image and its snapshots",
+            false => "To restore the image",
+        };
+        page.commands(heading, &[command]);
     } else if snapshots.iter().any(|one| one.place != RemnantLocation::Unknown) {
         page.commands(
             "To restore the image",
@@ -204,7 +208,7 @@ fn what_it_is(explanation: &Explanation) -> Vec<String> {
     let mut lines = Vec::new();
     if image.is_specialized_and_shared() {
         lines.push(
-            "WARNING: specialized and shared: whoever may launch it can read the accounts and secrets in it"
+            "WARNING: specialized and shared: whoever may launch it can read the credentials and secrets in it"
                 .to_owned(),
         );
     }
@@ -412,8 +416,8 @@ fn decision(explanation: &Explanation) -> Vec<String> {
 
 fn steps(explanation: &Explanation) -> Vec<String> {
     let words = explanation.account.provider().words();
-    let line = |Milestone { step, after, when }: &Milestone| {
-        let when = match when {
+    let line = |Milestone { step, after, when: when_is }: &Milestone| {
+        let when = match when_is {
             When::Never => "skipped by the policy".to_owned(),
             When::Unsupported => "does not exist for this image".to_owned(),
             When::Done => "done".to_owned(),
@@ -434,6 +438,7 @@ fn steps(explanation: &Explanation) -> Vec<String> {
             Step::Disable => words.disable_means,
             Step::Deregister | Step::DeleteSnapshots => None,
         };
+        let means = means.filter(|_| *when_is != When::Unsupported);
         let means = means.map(|means| format!(", that is, {means}")).unwrap_or_default();
         format!("{}{means} (after {after}): {when}", step_words(*step, words))
     };

@@ -97,7 +97,10 @@ pub fn plan_markdown(document: &MarkdownPlan<'_>) -> String {
                 price.usd_per_gib_month,
                 prose(&format!("{}, {}", price.note, price.as_of)),
             ),
-            None => format!("\n<sub>Sizes are {}, which are upper bounds.</sub>\n", words.sizes),
+            None => format!(
+                "\n<sub>Sizes are {}, which are upper bounds for one replica of each image.</sub>\n",
+                words.sizes
+            ),
         });
     }
     sections.push(Section::fixed(end));

@@ -127,8 +127,11 @@ pub fn plan_text(
         let table = sums::table(plan, by.as_ref().unwrap_or(&by_rule), *sort, by.is_some(), style);
         text.push_str(&table);
         text.push('\n');
-        let headlines =
-            [sums::uncovered(plan), sums::shared(plan), specialized_and_shared_text(plan)];
+        let headlines = [
+            sums::uncovered(plan),
+            sums::shared(plan),
+            specialized_and_shared_text(plan).map(|text| format!("WARNING: {text}")),
+        ];
         let mut headlines = headlines.into_iter().flatten().peekable();
         let is_any = headlines.peek().is_some();
         for headline in headlines {
@@ -204,7 +207,9 @@ fn end_of(
             Some(price) => {
                 format!("Sizes and costs are upper bounds, based on {sizes} and {price}.")
             }
-            None => format!("Sizes are upper bounds, based on {sizes}."),
+            None => {
+                format!("Sizes are upper bounds for one replica of each image, based on {sizes}.")
+            }
         };
         style.paragraph(&mut text, 0, &style.tone(Tone::Quiet, &note));
     }
