@@ -6,6 +6,7 @@ use serde::Serialize;
 use steward::apply::{self, Outcome};
 use steward::cloud::SnapshotScope;
 use steward::jobs::{Job, Mode, Reaped};
+use steward::model::InWords;
 use steward::plan::snapshots::{SnapshotAction, SnapshotPlan, plan_snapshots};
 use steward::plan::{Plan, plan};
 use steward::policy::{Policy, PolicyDigest};
@@ -91,11 +92,12 @@ pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, 
     context.progress.end();
     let reaped = snapshots.as_ref().map(|(_, outcome)| outcome.clone()).unwrap_or_default();
     let refused = reaped.refusal.clone();
+    let words = plan.account.provider().words();
     let outcome = images.clone().and(reaped);
     let reported = match output.format {
         Format::Json => {
             if let Some(refusal) = &images.refusal {
-                context.warn(format_args!("refused: {refusal}"));
+                context.warn(format_args!("refused: {}", refusal.in_words(words)));
             }
             let snapshots = snapshots.map(|(plan, outcome)| Reaped::new(job.mode, plan, outcome));
             print_json(&Applied { images: &images, snapshots: snapshots.as_ref() })
@@ -109,7 +111,7 @@ pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, 
             match &refused {
                 // A refusal of the images was already printed with their plan.
                 Some(refusal) if images.refusal.is_none() => {
-                    done.push_str(&format!("Refused: {refusal}.\n"));
+                    done.push_str(&format!("Refused: {}.\n", refusal.in_words(words)));
                 }
                 _ if done.is_empty() && !plan.decisions.is_empty() => {
                     done.push_str("Nothing to do.\n");

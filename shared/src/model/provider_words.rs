@@ -37,9 +37,9 @@ pub struct ProviderWords {
     pub deprecated: &'static str,
     /// The state of an image after the step `disable`, for one or more images: `disabled`.
     pub disabled: &'static str,
-    /// What the step `deprecate` does, if the word does not say it.
+    /// What the step `deprecate` does, if the name of the step does not tell.
     pub deprecate_means: Option<&'static str>,
-    /// What the step `disable` does, if the word does not say it.
+    /// What the step `disable` does, if the name of the step does not tell.
     pub disable_means: Option<&'static str>,
     /// How an image is removed: `deregister`.
     pub removal: Verb,
@@ -59,7 +59,7 @@ pub struct ProviderWords {
     pub use_bin: &'static str,
     /// Why an image that the bin does not accept cannot be recovered.
     pub not_accepted: &'static str,
-    /// Why an image cannot be recovered, if its capabilities say so.
+    /// Why an image cannot be recovered, if its capabilities rule it out.
     pub unsupported_recovery: &'static str,
     /// That the images in the bin were not read.
     pub bin_unread: &'static str,
@@ -79,6 +79,10 @@ pub struct ProviderWords {
     pub restore_image: fn(&ImageId) -> String,
     /// The stages of a run.
     pub stages: StageWords,
+    /// The references that the provider reports, and listings do not contain.
+    pub reported_references: &'static str,
+    /// A hint that a saved inventory does not contain these references.
+    pub not_in_inventory: &'static str,
     /// Why no launch of an image is known.
     pub no_launch: &'static str,
     /// Why a snapshot is not attributed to an image.

@@ -2,7 +2,7 @@
 
 use super::{ProviderWords, StageWords, Verb};
 
-pub(super) static WORDS: ProviderWords = ProviderWords {
+pub(super) const WORDS: ProviderWords = ProviderWords {
     service: "EC2",
     account: "account",
     place: "account and Region",
@@ -48,6 +48,8 @@ pub(super) static WORDS: ProviderWords = ProviderWords {
         permissions: "reading launch permissions",
         retiring: "disabling and deregistering images",
     },
+    reported_references: "references from SSM parameters and image recipes",
+    not_in_inventory: "not in the inventory: references that only EC2 reports, for example from SSM parameters",
     no_launch: "no launch is known (EC2 reports launches a day late)",
     not_attributed: "its description does not show that EC2 created it for an image",
     instance: "instance",

@@ -7,7 +7,7 @@ use super::{ProviderWords, StageWords, Verb};
 use crate::model::ImageId;
 use crate::text_fmt::shell_word;
 
-pub(super) static WORDS: ProviderWords = ProviderWords {
+pub(super) const WORDS: ProviderWords = ProviderWords {
     service: "Azure",
     account: "subscription",
     place: "subscription",
@@ -66,6 +66,9 @@ pub(super) static WORDS: ProviderWords = ProviderWords {
         permissions: "reading sharing settings",
         retiring: "disabling and deleting images",
     },
+    reported_references: "references from other subscriptions and services",
+    not_in_inventory: "not in the inventory: references that only Resource Graph reports, for example from other \
+                       subscriptions",
     no_launch: "Azure does not report launches",
     not_attributed: "no tag shows that an image was created from it",
     instance: "virtual machine",
