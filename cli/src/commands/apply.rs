@@ -223,12 +223,13 @@ async fn run_saved(
         snapshots = apply::apply_snapshots(&fresh, permissions, &policy, aws, changing).await;
     }
     context.progress.end();
+    let words = live.target.account.provider().words();
     let refused = images.refusal.clone().or_else(|| snapshots.refusal.clone());
     let outcome = images.clone().and(snapshots.clone());
     let reported = match format {
         Format::Json => {
             if let Some(refused) = &refused {
-                context.warn(format_args!("refused: {refused}"));
+                context.warn(format_args!("refused: {}", refused.in_words(words)));
             }
             print_json(&AppliedPlan {
                 differences: &differences,
@@ -240,7 +241,7 @@ async fn run_saved(
             let done =
                 report::outcome_text(&outcome, context.ids()) + &report::outcome_line(&outcome);
             let end = match &refused {
-                Some(refused) => format!("Refused: {refused}.\n"),
+                Some(refused) => format!("Refused: {}.\n", refused.in_words(words)),
                 None if done.is_empty() => "Nothing to do.\n".to_owned(),
                 None => String::new(),
             };
