@@ -198,7 +198,7 @@ function familyParts(data, families) {
   const search = families.length > 5 ? [searchField("find-family", "Search families", show)] : [];
   return [
     el("p", {}, "Each strip is a family, the largest first. Each box is an image at its creation date; a hollow box after “planned” is its next step. Open a family to see its images: a bar begins at the creation date of the image and is pale until the image expired, and a thin line leads to the next step.",
-      data.gone.length > 0 ? " The last strip shows the remaining snapshots of " + WORDS.removed + " images: each box is a date from which a snapshot can be deleted." : ""),
+      data.gone.length > 0 ? ` The last strip shows the remaining snapshots of ${WORDS.removed} images: each box is a date from which a snapshot can be deleted.` : ""),
     el("ul", { class: "legend" }, LEGEND.map((tone) => el("li", {}, swatch(tone), TONES[tone])), el("li", {}, "in this order from the top of each strip; rescued images are in the same row as kept images"),
       data.gone.length > 0 ? el("li", {}, swatch("gone"), remaining()) : ""),
     el("div", { class: "tools" }, search, status),

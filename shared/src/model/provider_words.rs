@@ -37,9 +37,9 @@ pub struct ProviderWords {
     pub deprecated: &'static str,
     /// The state of an image after the step `disable`, for one or more images: `disabled`.
     pub disabled: &'static str,
-    /// What the step `deprecate` does, if the name of the step does not tell.
+    /// What the step `deprecate` does, if the name of the step does not describe it.
     pub deprecate_means: Option<&'static str>,
-    /// What the step `disable` does, if the name of the step does not tell.
+    /// What the step `disable` does, if the name of the step does not describe it.
     pub disable_means: Option<&'static str>,
     /// How an image is removed: `deregister`.
     pub removal: Verb,
