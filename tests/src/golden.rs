@@ -56,6 +56,7 @@ fn image(decision: &Decision) -> String {
         snapshots,
         size_gib: _,
         shared_with: _,
+        specialized_and_shared,
     } = decision;
     let next = next.map(|Next { action, at }| format!("{}@{}", show(&action), show(&at)));
     line(&[
@@ -68,6 +69,7 @@ fn image(decision: &Decision) -> String {
             field("created", created_at),
             field("expired", expired_at),
             field("snapshots", snapshots),
+            field("specialized_and_shared", specialized_and_shared),
         ]
         .concat(),
     ])

@@ -16,6 +16,7 @@ mod inventory;
 mod keep_tag;
 mod permission;
 mod provider;
+mod provider_words;
 mod recycle_bin;
 mod reference;
 mod tag_names;
@@ -45,6 +46,7 @@ pub(crate) use permission::for_others;
 pub use permission::join_permissions;
 pub use permission::{LaunchPermission, VolumePermission};
 pub use provider::Provider;
+pub use provider_words::{InWords, ProviderWords, StageWords, Verb, Worded, join_in_words};
 pub use recycle_bin::{Recyclable, RecycledImage, RecycledSnapshot, RetentionRule};
 pub use reference::{
     ComputeEnvironments, IgnoredTemplate, Reference, ReferenceKind, ReferenceScope,

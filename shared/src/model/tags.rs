@@ -56,7 +56,8 @@ impl Tags {
 
     /// Whether `key` begins with `prefix` for the provider of the resource.
     pub fn begins_with(&self, key: &str, prefix: &str) -> bool {
-        key.starts_with(prefix) || (self.ignores_case && fold_case(key).starts_with(&fold_case(prefix)))
+        key.starts_with(prefix)
+            || (self.ignores_case && fold_case(key).starts_with(&fold_case(prefix)))
     }
 
     /// The tags whose keys begin with `prefix`.

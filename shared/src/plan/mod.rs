@@ -57,6 +57,7 @@ use uses::{ReferencesTo, Uses};
 
 use crate::model::{
     AccountId, Image, ImageId, ImageState, Inventory, Reference, Region, SnapshotFate, SnapshotId,
+    is_false,
 };
 use crate::policy::{Policy, Rule};
 
@@ -108,15 +109,19 @@ pub struct Decision {
     pub deregister_at: Option<Timestamp>,
     /// The snapshots that back the image.
     pub snapshots: Box<[SnapshotId]>,
-    /// The total size of the snapshots' volumes in GiB, as far as it is known. It is an upper bound
-    /// on the storage that they use. Snapshots that several images share count for each of them.
-    /// Absent if no size is known.
+    /// The total size of the snapshots' volumes in GiB, or of the image's disks if no snapshots back
+    /// it, as far as it is known. It is an upper bound on the storage that they use. Snapshots that
+    /// several images share count for each of them. Absent if no size is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_gib: Option<u32>,
     /// The number of accounts, organizations and other grantees that may launch the image; absent
     /// if this was not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared_with: Option<u32>,
+    /// Whether the image is specialized and others may launch it, who can then read the accounts and
+    /// secrets of its source.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub specialized_and_shared: bool,
 }
 
 /// What applying a plan does with an image.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Recyclable, Unread};
+use crate::model::{InWords, ProviderWords, Recyclable, Unread};
 use crate::policy::{UnsupportedKey, write_keys};
 use crate::text_fmt::counted;
 
@@ -45,8 +45,9 @@ pub enum Refusal {
     },
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl InWords for Refusal {
+    fn format(&self, words: &ProviderWords, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ProviderWords { account, place, no_bin_rule_here, use_bin, .. } = words;
         match self {
             Self::Unread { sources } => {
                 f.write_str("some sources could not be read: ")?;
@@ -57,7 +58,7 @@ impl fmt::Display for Refusal {
             }
             Self::TooFewReferences { seen, at_least } => write!(
                 f,
-                "found {}, but safety.min_references is {at_least}; check the account and Region, or \
+                "found {}, but safety.min_references is {at_least}; check the {place}, or \
                  lower safety.min_references",
                 counted(*seen, "reference")
             ),
@@ -66,8 +67,8 @@ impl fmt::Display for Refusal {
                 let days = usize::try_from(*days).unwrap_or(usize::MAX);
                 write!(
                     f,
-                    "no Recycle Bin rule in this Region retains {} for at least {}, so removed resources \
-                     could not be restored; create a rule, or set safety.recycle_bin_days or \
+                    "{no_bin_rule_here} retains {} for at least {}, so removed resources \
+                     could not be restored; {use_bin}, or set safety.recycle_bin_days or \
                      safety.recycle_bin = \"optional\"",
                     missing.join(" and "),
                     counted(days, "day")
@@ -79,7 +80,7 @@ impl fmt::Display for Refusal {
             }
             Self::PlanOutdated { differences } => write!(
                 f,
-                "the account has changed since planning ({}), so nothing was applied; plan again",
+                "the {account} has changed since planning ({}), so nothing was applied; plan again",
                 counted(*differences, "difference")
             ),
         }

@@ -88,6 +88,7 @@ pub(super) fn decide(
             snapshots: image.snapshots.clone(),
             size_gib: None,
             shared_with: protect::grantees(image),
+            specialized_and_shared: image.is_specialized_and_shared(),
         },
         instead: None,
     };

@@ -164,7 +164,8 @@ pub fn simulate_with(
 ) -> Simulation {
     let days = days.min(MAX_DAYS);
     let begin = of_images(inventory, policy);
-    let sizes_unknown = begin.snapshots.iter().filter(|one| one.size_gib.is_none()).count();
+    let sizes_unknown = begin.snapshots.iter().filter(|one| one.size_gib.is_none()).count()
+        + begin.images.iter().map(|image| image.disk_sizes().1).sum::<usize>();
     let mut world = SimulatedWorld::new(begin);
     let (mut history, mut since) = (History::default(), Since::default());
     let total = usize::try_from(days).ok();

@@ -9,7 +9,7 @@ use super::launched_within;
 use super::stats::{Measures, Outlook};
 use super::text::shown;
 use super::write::{SuggestedKeep, SuggestedMatch, SuggestedRetire, SuggestedRule};
-use crate::model::{Inventory, Provider, place_of};
+use crate::model::{InWords, Inventory, Provider, place_of};
 use crate::text_fmt::{counted, date};
 
 /// The keys of rules for an AWS account.
@@ -66,7 +66,10 @@ pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> 
             sources.join("; ")
         ));
     } else if let Some(refusal) = refusal {
-        head.push(format!("Currently, every run refuses to remove anything: {refusal}."));
+        head.push(format!(
+            "Currently, every run refuses to remove anything: {}.",
+            refusal.in_words(account.provider().words())
+        ));
     }
     head
 }

@@ -139,7 +139,8 @@ impl fmt::Display for Note {
 
 /// Lists the first of these resources, and the number of the others.
 fn named(resources: &[ResourceId]) -> String {
-    let ids: Vec<String> = resources.iter().take(MAX_NAMED).map(ToString::to_string).collect();
+    let ids: Vec<String> =
+        resources.iter().take(MAX_NAMED).map(|one| one.short().into_owned()).collect();
     match resources.len().saturating_sub(MAX_NAMED) {
         0 => ids.join(", "),
         more => format!("{} and {} more", ids.join(", "), thousands(more)),
