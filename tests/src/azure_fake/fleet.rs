@@ -3,6 +3,8 @@
 //! IDs are texts in any case, as Azure's services report them. [`AzureFake`](super::AzureFake) parses
 //! them when it is loaded.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use steward::model::Tags;
@@ -11,7 +13,7 @@ use steward::model::Tags;
 pub const SUBSCRIPTION: &str = "0f0e0d0c-1234-5678-9abc-def012345678";
 
 /// Everything that the fake knows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct AzureFleet {
@@ -44,6 +46,70 @@ impl Default for AzureFleet {
             locks: Vec::new(),
             habits: AzureHabits::default(),
         }
+    }
+}
+
+/// One line per resource, with the last parts of the IDs.
+impl fmt::Debug for AzureFleet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let short = |id: &str| {
+            let parts: Vec<&str> = id.split('/').collect();
+            parts.get(8..).filter(|rest| !rest.is_empty()).unwrap_or(&parts).join("/")
+        };
+        let tags = |tags: &Tags| {
+            let one = |(key, value): (&str, &str)| format!("{key}={value:?}");
+            tags.iter().map(one).collect::<Vec<_>>().join(" ")
+        };
+        let version = |f: &mut fmt::Formatter<'_>, one: &FleetVersion| {
+            write!(f, "{} published {:?} {:?}", short(&one.id), one.published_at, one.state)?;
+            for (text, is_so) in [
+                (", excluded", one.excluded),
+                (", blocks its deletion", one.block_deletion),
+                (", shallow", one.shallow),
+                (", replicas not read", !one.replicas_read),
+            ] {
+                f.write_str(if is_so { text } else { "" })?;
+            }
+            if let Some(at) = one.end_of_life {
+                write!(f, ", end of life {at}")?;
+            }
+            if let Some(source) = &one.source {
+                write!(f, ", from {}", short(source))?;
+            }
+            if let Some(operation) = &one.operation {
+                write!(f, ", {operation:?}")?;
+            }
+            for FleetTarget { region, excluded, replica } in &one.targets {
+                write!(f, ", {region} {replica:?}{}", if *excluded { " excluded" } else { "" })?;
+            }
+            writeln!(f, ", tags {}", tags(&one.tags))
+        };
+        writeln!(f, "{:?}", self.habits)?;
+        for one in &self.galleries {
+            let FleetGallery { id, soft_delete_days, shared_with, community } = one;
+            let id = short(id);
+            writeln!(f, "{id} {soft_delete_days:?} days, {shared_with:?}, community {community}")?;
+        }
+        self.versions.iter().try_for_each(|one| version(f, one))?;
+        for one in &self.soft_deleted {
+            write!(f, "deleted {} until {}: ", one.deleted_at, one.consumption_ends_at)?;
+            version(f, &one.version)?;
+        }
+        for one in &self.images {
+            write!(f, "{} created {:?} {:?}", short(&one.id), one.created_at, one.state)?;
+            writeln!(f, ", from {:?}, tags {}", one.sources, tags(&one.tags))?;
+        }
+        for one in &self.disks {
+            write!(f, "{} created {}, ", short(&one.id), one.created_at)?;
+            write!(f, "attached to {:?}, locked {}", one.attached_to, one.locked)?;
+            writeln!(f, ", tags {}", tags(&one.tags))?;
+        }
+        for one in &self.holders {
+            let FleetHolder { id, kind, image, region, added_at, removed_at, .. } = one;
+            let image = short(image);
+            writeln!(f, "{kind:?} {id} uses {image} in {region}, {added_at} to {removed_at:?}")?;
+        }
+        self.locks.iter().try_for_each(|one| writeln!(f, "{one:?}"))
     }
 }
 

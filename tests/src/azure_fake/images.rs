@@ -232,7 +232,7 @@ impl FakeSubscription {
 impl State {
     /// Who may start instances from the versions of a gallery, sorted.
     fn permissions(&self, gallery: &str) -> Vec<LaunchPermission> {
-        let Some(gallery) = self.galleries.get(gallery) else { return Vec::new() };
+        let gallery = self.galleries.get(gallery).expect("the gallery of a version");
         let everyone = gallery.community.then_some(LaunchPermission::Everyone);
         let with = gallery.shared_with.iter().map(|one| one.as_str().into());
         let mut with: Vec<_> = with.chain(everyone).collect();

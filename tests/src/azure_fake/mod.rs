@@ -53,6 +53,8 @@ pub struct AzureChange {
     pub resource: String,
     /// When the call was made.
     pub at: Timestamp,
+    /// The number of the call among all calls, starting at 1.
+    pub call: usize,
 }
 
 impl AzureFake {
@@ -171,7 +173,8 @@ impl FakeSubscription {
             self.state.check_locks(action, resource)?;
             change(&mut self.state, self.clock)?;
             let (resource, at) = (resource.to_owned(), self.clock);
-            self.changes.push(AzureChange { action, resource, at });
+            let call = self.faults.calls.values().sum();
+            self.changes.push(AzureChange { action, resource, at, call });
             self.faults.changed(action)
         });
         self.let_time_pass();

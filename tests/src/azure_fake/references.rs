@@ -77,12 +77,12 @@ impl ReferenceReader for AzureFake {
 
     async fn list_snapshot_references(
         &self,
-        _: &ReferenceScope,
+        scope: &ReferenceScope,
     ) -> Result<Vec<SnapshotReference>, CloudError> {
         let mut inner = self.begin();
         inner.read(DISK_READ, &[])?;
-        inner.read(VERSION_READ, &[])?;
-        let state = &inner.state;
+        inner.check_accounts(VERSION_READ, &scope.accounts)?;
+        let (state, clock) = (&inner.state, inner.clock);
         let attached = state.disks.iter().filter_map(|(id, disk)| {
             let arn = folded(disk.attached_to.as_deref()?).into();
             let kind = ReferenceKind::VirtualMachine;
@@ -93,7 +93,15 @@ impl ReferenceReader for AzureFake {
             let (kind, arn) = (ReferenceKind::ImageVersion, id.as_str().into());
             Some(SnapshotReference { snapshot_id: disk.clone(), kind, arn, version: None })
         });
-        Ok(attached.chain(needed).collect())
+        let elsewhere = state.holders.iter().filter_map(|stored| {
+            let is_named = scope.accounts.iter().any(|one| one.as_str() == stored.subscription);
+            let Named::Disk(disk) = &stored.uses else { return None };
+            (is_named && exists(&stored.holder, clock)).then(|| {
+                let (kind, arn) = (ReferenceKind::ImageVersion, folded(&stored.holder.id).into());
+                SnapshotReference { snapshot_id: disk.clone(), kind, arn, version: None }
+            })
+        });
+        Ok(attached.chain(needed).chain(elsewhere).collect())
     }
 }
 
@@ -105,15 +113,9 @@ impl FakeSubscription {
         action: &'static str,
         accounts: &[AccountId],
     ) -> Result<Vec<Reference>, CloudError> {
-        let own = self.state.subscription.clone();
+        self.check_accounts(action, accounts)?;
+        let own = &self.state.subscription;
         let mut found = Vec::new();
-        for account in std::iter::once(&own).chain(accounts) {
-            self.read(action, &[account.as_str()])?;
-            if !self.state.may_read(account.as_str()) {
-                let message = format!("not authorized to read subscription {account}");
-                return Err(error::of(action, "AuthorizationFailed", &message));
-            }
-        }
         for stored in &self.state.holders {
             let is_meant = stored.subscription == own.as_str()
                 || accounts.iter().any(|one| one.as_str() == stored.subscription);
@@ -125,6 +127,23 @@ impl FakeSubscription {
             found.extend(self.state.references_to_sources());
         }
         Ok(found)
+    }
+
+    /// The calls that read the subscription and `accounts`.
+    fn check_accounts(
+        &mut self,
+        action: &'static str,
+        accounts: &[AccountId],
+    ) -> Result<(), CloudError> {
+        let own = self.state.subscription.clone();
+        for account in std::iter::once(&own).chain(accounts) {
+            self.read(action, &[account.as_str()])?;
+            if !self.state.may_read(account.as_str()) {
+                let message = format!("not authorized to read subscription {account}");
+                return Err(error::of(action, "AuthorizationFailed", &message));
+            }
+        }
+        Ok(())
     }
 
     /// The references that the Resource Graph shows, to these images or to all. A subscription that

@@ -85,7 +85,9 @@ impl StoredVersion {
     fn of(version: FleetVersion) -> (ImageId, Self) {
         let id: ImageId = version.id.parse().expect("the ID of a version");
         let definition = id.definition().expect("the ID of a version").to_owned();
-        let gallery = definition.split("/images/").next().unwrap_or_default().to_owned();
+        // A resource group can be named `images`.
+        let (gallery, _) = definition.rsplit_once("/images/").expect("the ID of a definition");
+        let gallery = gallery.to_owned();
         let number = id.as_str().rsplit('/').next().unwrap_or_default();
         let mut parts = number.split('.').map(|part| part.parse().expect("a version number"));
         let number = [(); 3].map(|()| parts.next().expect("a version number"));
@@ -192,7 +194,7 @@ impl State {
 
     /// The retention of the gallery's soft delete; `None` if it is off.
     pub(super) fn soft_delete_days(&self, gallery: &str) -> Option<u32> {
-        self.galleries.get(gallery)?.soft_delete_days
+        self.galleries.get(gallery).expect("the gallery of a version").soft_delete_days
     }
 
     /// Starts an operation on a version that is idle.
