@@ -11,6 +11,7 @@ mod cases;
 mod changed_since;
 mod crash;
 mod days;
+mod examples;
 mod fleets;
 mod in_use;
 mod never_removed;

@@ -1,0 +1,58 @@
+//! Examples that the properties have found.
+
+use steward::model::Tags;
+use steward::policy::Policy;
+use steward_tests::azure_fake::{
+    AzureFake, AzureFleet, FleetDisk, FleetGallery, FleetManagedImage, FleetState, FleetVersion,
+};
+
+use super::days::{run_day, run_functions, with_azure_job};
+use super::fleets::{day, disk_id, folded_tag, gallery_id, image_id, managed_id, version_id};
+
+/// The galleries with 30 days of soft delete.
+fn fleet() -> AzureFleet {
+    let gallery = |n| FleetGallery {
+        id: gallery_id(n),
+        soft_delete_days: Some(30),
+        shared_with: Vec::new(),
+        community: false,
+    };
+    AzureFleet { galleries: vec![gallery(0), gallery(1)], ..AzureFleet::default() }
+}
+
+fn version(n: usize, published: i64) -> FleetVersion {
+    FleetVersion { published_at: Some(day(published)), ..FleetVersion::new(version_id(n)) }
+}
+
+fn policy(text: &str) -> Policy {
+    let text = text.replace("[safety]", "[safety]\nmin_references = 0\nmax_fraction = 1.0");
+    Policy::parse(&format!("version = 1\n[[rule]]\nname = \"all\"\n{text}"), "example").unwrap()
+}
+
+const AT_ONCE: &str = "retire = { deprecate_after = \"0d\", disable_after = \"0d\", deregister_after = \"0d\", delete_snapshots_after = \"0d\" }";
+
+/// Somebody switches the soft delete off between planning and applying.
+#[test]
+fn a_version_that_can_no_longer_be_recovered_is_not_deleted() {
+    let fleet = AzureFleet { versions: vec![version(0, -9), version(1, -8)], ..fleet() };
+    for (days, bin, deleted) in [
+        (Some(30), "required", 1),
+        (Some(6), "required", 0),
+        (None, "required", 0),
+        (None, "optional", 1),
+    ] {
+        let fake = AzureFake::new(&fleet);
+        let text = format!("keep = {{ last = 1 }}\n{AT_ONCE}\n[safety]\nrecycle_bin = \"{bin}\"");
+        with_azure_job(&fake, &policy(&text), day(0), async |job| {
+            let (plan, permissions) = job.plan_images().await;
+            assert_eq!(plan.summary.deregister, 1);
+            fake.change(|fleet| {
+                fleet.galleries.iter_mut().for_each(|one| one.soft_delete_days = days);
+            });
+            job.apply_images(&plan, permissions).await;
+        });
+        let changes = fake.changes();
+        let count = changes.iter().filter(|one| one.action.ends_with("versions/delete")).count();
+        assert_eq!(count, deleted, "{days:?} {bin}");
+    }
+}
