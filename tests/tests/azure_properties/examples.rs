@@ -56,3 +56,31 @@ fn a_version_that_can_no_longer_be_recovered_is_not_deleted() {
         assert_eq!(count, deleted, "{days:?} {bin}");
     }
 }
+
+/// Tags alone are not enough to delete a disk, unless the policy deletes orphans.
+#[test]
+fn only_the_policy_for_orphans_deletes_a_disk_by_its_tags() {
+    let gone = version_id(5);
+    let tags: Tags = [
+        ("image-steward:image", gone.as_str()),
+        ("image-steward:delete-after", "2026-11-01T00:00:00Z marked 2026-10-31T00:00:00Z"),
+    ]
+    .into_iter()
+    .collect();
+    let fleet = AzureFleet {
+        images: vec![FleetManagedImage::new(managed_id(0))],
+        disks: vec![FleetDisk { tags, ..FleetDisk::new(disk_id(0)) }],
+        ..fleet()
+    };
+    for (bin, orphans, left) in [
+        ("required", "", 1),
+        ("optional", "", 1),
+        ("required", "[orphans]\ndelete_after = \"7d\"", 1),
+        ("optional", "[orphans]\ndelete_after = \"7d\"", 0),
+    ] {
+        let fake = AzureFake::new(&fleet);
+        let text = format!("keep = {{ last = 1 }}\n[safety]\nrecycle_bin = \"{bin}\"\n{orphans}");
+        run_functions(&fake, &policy(&text), day(0));
+        assert_eq!(fake.world().disks.len(), left, "{bin} {orphans:?}");
+    }
+}

@@ -24,8 +24,8 @@ pub use self::reason::{SnapshotCap, SnapshotReason};
 use super::protect::{Recovery, manager_by_tags, opt_out};
 use super::{Refusal, exists, state_tags};
 use crate::model::{
-    AccountId, DeletionMark, ImageId, Inventory, Recyclable, RecycledImage, Region, Snapshot,
-    SnapshotId, SnapshotReference, Source, TagNames, Unread, for_others,
+    AccountId, Attribution, DeletionMark, ImageId, Inventory, Recyclable, RecycledImage, Region,
+    Snapshot, SnapshotId, SnapshotReference, Source, TagNames, Unread, for_others,
 };
 use crate::policy::{Check, Orphans, Policy, SharedSnapshots};
 
@@ -227,15 +227,18 @@ impl<'a> SnapshotFacts<'a> {
             }
             Some(Origin::Known(image)) => image,
         };
+        let orphans_stay = matches!(policy.orphans, Orphans::Report);
+        // Anyone may have written the tags, and nothing else attributes the snapshot to the image.
+        if snapshot.attribution == Attribution::StateTag && orphans_stay {
+            return Err(SnapshotReason::OrphansStay);
+        }
         if policy.safety.recycle_bin == Check::Off {
             return Ok((Timestamp::MIN, None));
         }
         let Some(recycled) = &self.recycled else { return Err(SnapshotReason::RecycleBinUnread) };
         let (allowed, orphan) = match recycled.get(image) {
             Some(recycled) => (self.allowed_after(recycled, snapshot, policy)?, None),
-            None if matches!(policy.orphans, Orphans::Report) => {
-                return Err(SnapshotReason::OrphansStay);
-            }
+            None if orphans_stay => return Err(SnapshotReason::OrphansStay),
             None => (Timestamp::MIN, Some(image.clone())),
         };
         // An image that shared the snapshot was deregistered later.
