@@ -84,3 +84,30 @@ fn only_the_policy_for_orphans_deletes_a_disk_by_its_tags() {
         assert_eq!(fake.world().disks.len(), left, "{bin} {orphans:?}");
     }
 }
+
+/// A version whose replication was not read takes no other version's place, even if that one is
+/// excluded from `latest`.
+#[test]
+fn an_unconfirmed_version_pushes_out_no_excluded_version() {
+    let mut old = version(0, -20);
+    let own = image_id(&old.id).in_tags();
+    let at = day(-9);
+    old.excluded = true;
+    old.end_of_life = Some(at);
+    old.tags = [
+        ("image-steward:expired-at", at.to_string()),
+        ("image-steward:deprecation", format!("{own} none disabled {at}")),
+        ("image-steward:launch-permissions", format!("{own} none")),
+    ]
+    .into_iter()
+    .collect();
+    let new = FleetVersion { replicas_read: false, ..version(1, -8) };
+    let fake = AzureFake::new(&AzureFleet { versions: vec![old, new], ..fleet() });
+    let text = format!("keep = {{ last = 1 }}\n{AT_ONCE}\n[safety]");
+    for days in 0..5 {
+        let changes = run_day(&fake, &policy(&text), day(days));
+        assert!(changes.removed().is_empty(), "day {days}: {:?}", changes.removed());
+    }
+    let old = &fake.world().versions[0];
+    assert!(!old.excluded && old.end_of_life.is_none() && old.tags.is_empty(), "{old:?}");
+}
