@@ -19,6 +19,11 @@ pub(super) fn is_ours(image: &Image, account: &AccountId) -> bool {
     image.owner_id.as_ref() == Some(account)
 }
 
+/// Whether a run may change an image in this state.
+pub(super) fn has_final_state(image: &Image) -> bool {
+    matches!(image.state, ImageState::Available | ImageState::Disabled | ImageState::Failed)
+}
+
 /// All protections of `image`, which has these `references` and is matched by `rule`, if any.
 pub(super) fn protections(
     image: &Image,
@@ -32,7 +37,7 @@ pub(super) fn protections(
     if !is_ours(image, account) {
         reasons.push(Reason::NotOurs { owner: image.owner_id.clone() });
     }
-    if !matches!(image.state, ImageState::Available | ImageState::Disabled | ImageState::Failed) {
+    if !has_final_state(image) {
         reasons.push(Reason::State { state: image.state });
     }
     if image.protected {

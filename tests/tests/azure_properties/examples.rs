@@ -111,3 +111,22 @@ fn an_unconfirmed_version_pushes_out_no_excluded_version() {
     let old = &fake.world().versions[0];
     assert!(!old.excluded && old.end_of_life.is_none() && old.tags.is_empty(), "{old:?}");
 }
+
+/// During an operation, nothing is undone: the run would remove the tags of a version that it
+/// deletes.
+#[test]
+fn a_version_that_is_being_deleted_keeps_its_state_tags() {
+    let mut fleet = AzureFleet { versions: vec![version(0, -9), version(1, -8)], ..fleet() };
+    fleet.habits.delete_minutes = 24 * 60 + 30;
+    let fake = AzureFake::new(&fleet);
+    let policy = policy(&format!("keep = {{ last = 1 }}\n{AT_ONCE}\n[safety]"));
+    for days in 0..2 {
+        run_functions(&fake, &policy, day(days));
+        let world = fake.world();
+        let gone = world.versions.iter().find(|one| one.state == FleetState::Deleting).unwrap();
+        assert!(folded_tag(&gone.tags, "image-steward:expired-at").is_some(), "day {days}");
+    }
+    run_functions(&fake, &policy, day(2));
+    let deleted = &fake.world().soft_deleted[0].version;
+    assert!(folded_tag(&deleted.tags, "image-steward:expired-at").is_some());
+}
