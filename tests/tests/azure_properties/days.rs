@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use steward::events::Trigger;
 use steward::jobs::{FunctionKind, Job, Mode};
 use steward::model::ImageId;
@@ -93,8 +93,4 @@ pub fn images_of(fleet: &AzureFleet) -> BTreeSet<ImageId> {
     let versions = fleet.versions.iter().filter(|one| one.state != FleetState::Deleting);
     let versions = versions.map(|one| image_id(&one.id));
     versions.chain(fleet.images.iter().map(|one| image_id(&one.id))).collect()
-}
-
-pub fn minutes(minutes: i64) -> SignedDuration {
-    SignedDuration::from_mins(minutes)
 }
