@@ -4,6 +4,8 @@
 //! server, to which the real adapter connects. Both are loaded from a [`fleet::Fleet`] and follow
 //! the same [`switches::Switches`]. The contract in `tests/tests/contract/` verifies that they
 //! behave the same, so that tests on the fake also hold for the adapter.
+//!
+//! [`azure_fake::AzureFake`] is an Azure subscription in memory.
 
 #![expect(
     clippy::unwrap_used,
@@ -11,6 +13,7 @@
     reason = "test support: a panic fails the test"
 )]
 
+pub mod azure_fake;
 pub mod fake;
 pub mod fleet;
 pub mod golden;

@@ -486,6 +486,10 @@ pub fn recheck(
         Some(rule) => kept.extend(keep::own_reasons(&rule.keep, image)),
         None => kept.push(Reason::NoRule),
     }
+    if matches!(decision.action, Action::Deregister { .. }) {
+        let what = protect::unrecoverable_now(image, &policy.safety);
+        kept.extend(what.map(|what| Reason::NotRecoverable { what }));
+    }
     kept
 }
 

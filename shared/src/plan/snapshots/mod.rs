@@ -230,6 +230,11 @@ impl<'a> SnapshotFacts<'a> {
             }
             Some(Origin::Known(image)) => image,
         };
+        let orphans_stay = matches!(policy.orphans, Orphans::Report);
+        // Anyone may have written the tags, and nothing else attributes the snapshot to the image.
+        if snapshot.attribution == Attribution::StateTag && orphans_stay {
+            return Err(SnapshotReason::OrphansStay);
+        }
         if policy.safety.recycle_bin == Check::Off {
             // If only tags attribute the snapshot to an image, anybody may have written them.
             let by_tag = snapshot.attribution == Attribution::StateTag;
@@ -241,9 +246,7 @@ impl<'a> SnapshotFacts<'a> {
         let Some(recycled) = &self.recycled else { return Err(SnapshotReason::RecycleBinUnread) };
         let (allowed, orphan) = match recycled.get(image) {
             Some(recycled) => (self.allowed_after(recycled, snapshot, policy)?, None),
-            None if matches!(policy.orphans, Orphans::Report) => {
-                return Err(SnapshotReason::OrphansStay);
-            }
+            None if orphans_stay => return Err(SnapshotReason::OrphansStay),
             None => (Timestamp::MIN, Some(image.clone())),
         };
         // An image that shared the snapshot was deregistered later.
