@@ -47,7 +47,7 @@ function showExposed(data) {
   const box = document.getElementById("exposed");
   box.hidden = false;
   const it = exposed.length === 1 ? "it" : "them";
-  box.append(el("p", { class: "lead" }, `${plural(exposed.length, "specialized image")} ${exposed.length === 1 ? "is" : "are"} shared. Whoever may launch ${it} can read the user accounts and secrets in ${it}.`),
+  box.append(el("p", { class: "lead" }, `${plural(exposed.length, "specialized image")} ${exposed.length === 1 ? "is" : "are"} shared. Whoever may launch ${it} can read the credentials and secrets in ${it}.`),
     ...growing(exposed, 10, 50, "images", (image) => el("li", {}, id(image.id))));
 }
 

@@ -62,7 +62,7 @@ function diskParts({ fullId, os_state, disks = [], sources = [], exposed, unconf
   const list = (items, show) => (items.length === 0 ? "none" : el("ul", {}, items.map((one) => el("li", {}, show(one)))));
   return [
     ["ID", arn(fullId)],
-    ["Operating system", `${visible(os_state ?? "state unknown")}${exposed ? "; WARNING: shared, so that others can read the user accounts and secrets in it" : ""}`],
+    ["Operating system", `${visible(os_state ?? "state unknown")}${exposed ? "; WARNING: shared, so that others can read the credentials and secrets in it" : ""}`],
     ["Disks", list(disks, disk)],
     ["Created from", list(sources, id)],
     ...(unconfirmed ? [["Replication", "not confirmed; the image takes no place in its family"]] : []),

@@ -30,7 +30,7 @@ const PROVIDER_WORDS = {
       Deregistered: ["Deleted", "The image no longer exists, unless the soft delete of its gallery retains it."],
       "Deregistered, snapshots remain": ["Deleted, snapshots remain", "The image is deleted, but snapshots or disks that it was created from still exist. Sizes include them until they are deleted."],
       "Snapshots deleted": ["Snapshots deleted", "The storage is freed. A deleted snapshot or disk cannot be restored."],
-      Stale: ["Specialized", "The image contains the user accounts and secrets of its source. Whoever may launch it can read them."],
+      Stale: ["Specialized", "The image contains the credentials and secrets of its source. Whoever may launch it can read them."],
     },
   },
 };
