@@ -28,6 +28,7 @@ from arm_types import (
     LOCKS,
     MACHINES,
     OPERATIONS,
+    RESOURCES,
     SOFT_DELETED,
     SUBSCRIPTIONS,
     TAGS,
@@ -113,6 +114,9 @@ def _outside_providers(method: str, target: Target) -> tuple[Route, Kind] | None
         kind = KINDS[SUBSCRIPTIONS]
         listed = len(segments) == 1
         return Route(reads.subscriptions, f"{kind.name}/read", listed), kind
+    if segments[2] == "resources" and len(segments) == 3:
+        kind = KINDS[RESOURCES]
+        return Route(reads.resources, f"{kind.name}/read", listed=True), kind
     if segments[2] == "resourcegroups" and len(segments) <= 4:
         kind = KINDS[GROUPS]
         return Route(reads.groups, f"{kind.name}/read", len(segments) == 3), kind
