@@ -56,7 +56,7 @@ function bound(data, unit) {
 /** The total at a time. The simulation does not count snapshots of unknown size. */
 function totalText({ value, unsized }, data) {
   const known = atMost(value, data.price, unsized ?? 0);
-  return unsized === undefined && data.unsized.all > 0 ? `${known}, plus snapshots of unknown size` : known;
+  return unsized === undefined && data.unsized.all > 0 ? `${known}, plus ${WORDS.sizePart}s of unknown size` : known;
 }
 
 function storageChart(data, series, width) {
@@ -164,13 +164,13 @@ function seriesOf(data) {
 
 function goneText({ gone, goneGib, gib }) {
   if (gone.length === 0) return "";
-  return ` Of this, ${gibText(gib)} belongs to images, and ${gibText(goneGib)} to ${plural(gone.length, "snapshot")} of deregistered images. The chart shows these snapshots from the start, because their creation dates are unknown.`;
+  return ` Of this, ${gibText(gib)} belongs to images, and ${gibText(goneGib)} to ${plural(gone.length, "snapshot")} of ${WORDS.removed} images. The chart shows these snapshots from the start, because their creation dates are unknown.`;
 }
 
 function aheadText(data) {
   const { projection } = data;
   if (!projection) return "";
-  const same = data.gone.length > 0 && projection.gib[0] === data.total ? " It begins with the same total, including snapshots of deregistered images." : "";
+  const same = data.gone.length > 0 && projection.gib[0] === data.total ? ` It begins with the same total, including snapshots of ${WORDS.removed} images.` : "";
   const other = projection.against_gib ? ` The dotted line is the same simulation with ${visible(otherPolicy(projection))}.` : "";
   const bin = data.bin_days_assumed ? " The inventory does not contain the retention time of images in the Recycle Bin; the simulation assumes one year." : "";
   return ` The dashed line is a simulation of ${plural(projection.days, "day")} with ${visible(projection.policy)}, in which each family continues to get new images at its recent rate.${bin}${same}${other}`;
@@ -187,7 +187,7 @@ function comparedText({ projection, price, unsized, refusal }) {
   if (!projection?.against_gib || projection.at.length === 0) return null;
   const [images, gib, theirImages, theirGib] = [projection.images, projection.gib, projection.against_images, projection.against_gib].map((values) => values.at(-1));
   const refused = refusal === null ? "" : ` The plan is refused: in the simulation, ${visible(projection.policy)} removes nothing until the cause is fixed.`;
-  const note = (unsized.all > 0 ? " Snapshots of unknown size are not counted." : "") + refused;
+  const note = (unsized.all > 0 ? ` ${capital(WORDS.sizePart)}s of unknown size are not counted.` : "") + refused;
   return `After ${plural(projection.days, "day")}, ${plural(images, "image")} and at most ${gibText(gib)} remain with ${visible(projection.policy)}, and ${plural(theirImages, "image")} and ${gibText(theirGib)} with ${visible(otherPolicy(projection))}: ${differenceText(theirImages - images, theirGib - gib, price)} with ${visible(projection.policy)}. GiB${price ? " and USD" : ""} are upper bounds.${note}`;
 }
 
@@ -206,7 +206,7 @@ function differenceText(images, gib, price) {
 function showTime(data) {
   const section = document.getElementById("time");
   if (data.images.length === 0) {
-    const left = data.gone.length > 0 ? ` Remaining snapshots of deregistered images: ${atMost(data.total, data.price, data.unsized.all)}.` : "";
+    const left = data.gone.length > 0 ? ` Remaining snapshots of ${WORDS.removed} images: ${atMost(data.total, data.price, data.unsized.all)}.` : "";
     section.append(el("p", { class: "none" }, `There is no chart, because there are no images.${left}`));
     return;
   }
@@ -219,7 +219,7 @@ function showTime(data) {
     el("h3", {}, data.price ? "Storage in GiB and monthly cost, by family" : "Storage in GiB, by family"),
     drawn(`Storage over time by family, ${total} in total. The table below contains the numbers.`, (width) => storageChart(data, series, width)),
     legend(series.layers, data.projection),
-    numbers("Numbers: storage and cost", [
+    numbers(data.price ? "Numbers: storage and cost" : "Numbers: storage", [
       "Date", capital(bound(data, "GiB")), ...(data.price ? [capital(bound(data, "USD a month"))] : []), ...(series.against ? [`GiB with ${otherPolicy(data.projection)}`] : []),
       ...series.layers.map((layer) => `GiB: ${layer.label}`)], () => storageRows(series, data)),
     el("h3", {}, "Number of images"),

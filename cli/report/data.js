@@ -11,18 +11,18 @@ const DECISIONS = {
   expire: { label: "Newly expired", tone: "expiring" },
   deprecate: { label: "Deprecate now", tone: "expiring" },
   disable: { label: "Disable now", tone: "expiring" },
-  deregister: { label: "Deregister now", tone: "going" },
+  deregister: { get label() { return `${capital(WORDS.remove)} now`; }, tone: "going" },
 };
 
 const STEPS = {
   deprecate: "deprecate",
   disable: "disable",
-  deregister: "deregister",
+  get deregister() { return WORDS.remove; },
   delete_snapshots: "delete its snapshots",
 };
 
 /** All steps of a sweep for an image. */
-const SWEEP_STEPS = { rescue: "rescue", mark: "tag as expired", ...STEPS };
+const SWEEP_STEPS = { __proto__: STEPS, rescue: "rescue", mark: "tag as expired" };
 
 /** The decisions about a snapshot whose image is deregistered. */
 const REMAINS = { keep: "Keep", mark: "Tag now", delete: "Delete now" };
@@ -37,6 +37,11 @@ function readImage(row, place, strings) {
   return {
     place, id: image_id, name, family, made, state, action, decision, tone, reasonTexts, held, expired, step, at, gib, snapshots, shared,
   };
+}
+
+/** The image with the details that the data contains about it; `id` in the details is the full ID. */
+function withDetails(image, { id: fullId = image.id, ...details } = {}) {
+  return { ...image, ...details, fullId };
 }
 
 /** The references to an image. A source without versions may report a launch template again; it is left out. */
@@ -98,8 +103,9 @@ function readMonth(month, images) {
 function readDocument(text) {
   const found = JSON.parse(text);
   if (found.format !== FORMAT) throw new Error(`format ${found.format} is not supported; this page supports format ${FORMAT}`);
+  speak(found.provider);
   const families = found.families.map(({ name, rule, family }) => ({ label: name, rule, key: family, images: [] }));
-  const images = found.images.map((row, place) => readImage(row, place, found.strings));
+  const images = found.images.map((row, place) => withDetails(readImage(row, place, found.strings), found.details?.[place]));
   for (const image of images) {
     image.family = families[image.family];
     image.family.images.push(image);
@@ -134,12 +140,18 @@ function reasonText(image) {
   return image.held.every((one) => one.stale) ? `${text} (stale)` : text;
 }
 
+/** `v8`, or `(latest)`; `before` is put before it. */
+function versionText(version, before) {
+  if (version === null) return "";
+  return WORDS.snapshots ? `${before}v${version}` : `${before}(${version})`;
+}
+
 /** `launch template web v8`, or the number of references of that kind. */
 function kindText(kind, held) {
   const count = new Set(held.map((one) => one.arn)).size;
   if (count > 1) return plural(count, kind);
   const [{ name, short, version }] = held;
-  const versions = held.length > 1 ? ` (${plural(held.length, "version")})` : version === null ? "" : ` v${version}`;
+  const versions = held.length > 1 ? ` (${plural(held.length, "version")})` : versionText(version, " ");
   return `${kind} ${name ?? short}${versions}`;
 }
 

@@ -2,8 +2,8 @@
 
 function showFacts(data) {
   const facts = [
-    ["Account", id(data.account)],
-    ["Region", id(data.region)],
+    [WORDS.account, id(data.account)],
+    ...(data.region === "" ? [] : [["Region", id(data.region)]]),
     ["Inventory taken", minute(data.taken_at)],
     ["Planned for", minute(data.planned_at)],
     ["Policy", policyText(data)],
@@ -22,8 +22,8 @@ function policyText({ policy, projection }) {
 }
 
 function priceNote(price) {
-  const sizes = "A size is the full size of the volumes of the snapshots. Snapshots share blocks, so the stored size, and the size that a deletion frees, can be much smaller: every size and cost in this report is an upper bound.";
-  if (!price) return `${sizes} The price in this Region is unknown.`;
+  const { sizes, noPrice } = WORDS;
+  if (!price) return `${sizes}${noPrice}`;
   return `${sizes} Price: USD ${price.usd_per_gib_month} per GiB-month in ${visible(price.region)} as of ${visible(price.as_of)} (${visible(price.note)}).`;
 }
 
@@ -38,6 +38,17 @@ function showRefusal(data) {
     el("strong", {}, foreign(source.replaceAll("_", " "))), ": ", foreign(error),
     permission ? [". Missing permission: ", el("code", {}, id(permission))] : null);
   box.append(el("p", {}, "Sources that could not be read:"), el("ul", {}, data.unread.map(line)));
+}
+
+/** The specialized images that are shared; their users can read what they contain. */
+function showExposed(data) {
+  const exposed = data.images.filter((image) => image.exposed);
+  if (exposed.length === 0) return;
+  const box = document.getElementById("exposed");
+  box.hidden = false;
+  const it = exposed.length === 1 ? "it" : "them";
+  box.append(el("p", { class: "lead" }, `${plural(exposed.length, "specialized image")} ${exposed.length === 1 ? "is" : "are"} shared. Whoever may launch ${it} can read the credentials and secrets in ${it}.`),
+    ...growing(exposed, 10, 50, "images", (image) => el("li", {}, id(image.id))));
 }
 
 function countDecisions(images) {
@@ -65,14 +76,14 @@ function remainingText({ gone, goneGib, price, unsized }) {
     return count > 0 && `${isAre(count)} ${done}`;
   };
   const what = [doing("keep", "kept"), doing("mark", "tagged now"), doing("delete", "deleted now")].filter(Boolean);
-  return `${plural(gone.length, "snapshot")} of deregistered images ${gone.length === 1 ? "remains" : "remain"}, ${atMost(goneGib, price, unsized.gone)}: ${listed(what)}.`;
+  return `${plural(gone.length, "snapshot")} of ${WORDS.removed} images ${gone.length === 1 ? "remains" : "remain"}, ${atMost(goneGib, price, unsized.gone)}: ${listed(what)}.`;
 }
 
 /** The plan in sentences: first the numbers of images, then sizes and costs. */
 function summaryText(data, counts) {
   const { summary, price } = data;
-  if (data.images.length === 0) return [[`This account has no images in this Region. ${remainingText(data) ?? "Nothing would be changed."}`]];
-  const done = { expire: "tagged as expired", deprecate: "deprecated", disable: "disabled", deregister: "deregistered" };
+  if (data.images.length === 0) return [[`${WORDS.here} ${remainingText(data) ?? "Nothing would be changed."}`]];
+  const done = { expire: "tagged as expired", deprecate: "deprecated", disable: "disabled", deregister: WORDS.removed };
   const now = Object.keys(done).filter((action) => counts[action] > 0).map((action, place) =>
     (place === 0 ? `${number(counts[action])} would be ${done[action]} now` : `${number(counts[action])} ${done[action]}`));
   // Each image is counted in exactly one part, so the numbers add up to the total.
@@ -87,7 +98,8 @@ function summaryText(data, counts) {
   const sentences = [];
   if (now.length === 0 && summary.rescue === 0) first.push("A run would change none of them now.");
   if (summary.deregister > 0) {
-    sentences.push(`Deregistering ${plural(summary.deregister, "image")} and deleting ${summary.deregister === 1 ? "its" : "their"} ${plural(summary.snapshots, "snapshot")} frees ${atMost(summary.snapshots_gib, price, unsizedNow(data))}.`);
+    const withSnapshots = WORDS.snapshots ? ` and deleting ${summary.deregister === 1 ? "its" : "their"} ${plural(summary.snapshots, "snapshot")}` : "";
+    sentences.push(`${WORDS.removing} ${plural(summary.deregister, "image")}${withSnapshots} frees ${atMost(summary.snapshots_gib, price, unsizedNow(data))}.`);
   }
   const uncovered = uncoveredText(data);
   if (uncovered) sentences.push(uncovered);
@@ -114,7 +126,7 @@ function savedTile(data) {
   const expired = data.images.filter(isExpired).length;
   const usd = price ? `USD ${usdNumber(summary.expired_gib * price.usd_per_gib_month)} a month` : null;
   const size = gibText(summary.expired_gib);
-  const when = `when ${expired === 1 ? "the expired image is" : `all ${number(expired)} expired images are`} deregistered and ${expired === 1 ? "its" : "their"} snapshots are deleted`;
+  const when = `when ${expired === 1 ? "the expired image is" : `all ${number(expired)} expired images are`} ${WORDS.removed}${WORDS.snapshots ? ` and ${expired === 1 ? "its" : "their"} snapshots are deleted` : ""}`;
   const note = expired === 0 ? "No image is expired." : `${usd ? `${size}, ` : ""}${when}${plusUnsized(summary.sizes_unknown)}.`;
   return { tone: "saved", label: "Savings, at most", count: usd ?? size, note: `${capital(note)} ${dateText(data)}` };
 }
@@ -137,8 +149,8 @@ function tiles(data, counts) {
     { tone: "used", label: "In use", count: counts.in_use, note: "never removed" },
     { tone: "kept", label: "Kept", count: counts.keep, note: "by a rule, a tag or a protection, or not covered" },
     { tone: "rescued", label: "Rescue now", count: counts.rescue, note: "not in use, but kept again", rare: true },
-    { tone: "expiring", label: "Expired", count: expired, note: "at a step before deregistration" },
-    { tone: "going", label: "Deregister now", count: counts.deregister, note: counts.deregister > 0 ? atMost(summary.snapshots_gib, price, unsizedNow(data)) : "" },
+    { tone: "expiring", label: "Expired", count: expired, note: `at a step before ${WORDS.removal}` },
+    { tone: "going", label: DECISIONS.deregister.label, count: counts.deregister, note: counts.deregister > 0 ? atMost(summary.snapshots_gib, price, unsizedNow(data)) : "" },
   ].filter((tile) => !tile.rare || tile.count > 0);
 }
 

@@ -5,7 +5,7 @@ const IMAGES_PRINTED = 300;
 /** The text that the search matches, computed on first use. */
 function searchText(image) {
   image.text ??= [
-    image.id, image.name, image.family.label, image.family.key ?? "", decisionText(image), image.state, ...image.reasonTexts,
+    image.id, image.fullId, image.name, image.family.label, image.family.key ?? "", decisionText(image), image.state, ...image.reasonTexts,
     ...image.held.flatMap((one) => [one.kind, one.name ?? "", one.arn]), ...image.snapshots,
   ].join("\n").toLowerCase();
   return image.text;
@@ -51,9 +51,22 @@ function moreReasons(image) {
 }
 
 function referenceLine(holder) {
-  const version = holder.version === null ? "" : `, version ${visible(holder.version)}`;
+  const version = holder.version === null ? "" : `, ${WORDS.snapshots ? "version " : ""}${visible(holder.version)}`;
   const name = holder.name === null ? "" : [" ", el("strong", {}, foreign(holder.name))];
   return el("li", {}, foreign(holder.kind), name, " ", arn(holder.arn), version, holder.stale ? ": stale, because nothing in the inventory launches instances from it" : "");
+}
+
+/** The parts of the details about the disks, if the provider lists disks. */
+function diskParts({ fullId, os_state, disks = [], sources = [], exposed, unconfirmed }) {
+  const disk = ({ lun, size_gib }) => `${lun === undefined ? "operating system" : `data disk ${lun}`}, ${size_gib === undefined ? "size unknown" : gibText(size_gib)}`;
+  const list = (items, show) => (items.length === 0 ? "none" : el("ul", {}, items.map((one) => el("li", {}, show(one)))));
+  return [
+    ["ID", arn(fullId)],
+    ["Operating system", `${visible(os_state ?? "state unknown")}${exposed ? "; WARNING: shared, so that others can read the credentials and secrets in it" : ""}`],
+    ["Disks", list(disks, disk)],
+    ["Created from", list(sources, id)],
+    ...(unconfirmed ? [["Replication", "not confirmed; the image takes no place in its family"]] : []),
+  ];
 }
 
 /** All details of an image. */
@@ -69,7 +82,7 @@ function imageDetail(image, data) {
     ["Created", age],
     ["Expired since", image.expired === null ? "not expired" : day(image.expired)],
     ["Next step", image.step === null ? "none" : nextText(image)],
-    ["Snapshots", image.snapshots.length === 0 ? "none" : el("ul", {}, image.snapshots.map((one) => el("li", {}, id(one))))],
+    ...(WORDS.snapshots ? [["Snapshots", image.snapshots.length === 0 ? "none" : el("ul", {}, image.snapshots.map((one) => el("li", {}, id(one))))]] : diskParts(image)),
     ["Size", sizeLine(image, data)],
   ];
   return el("div", { class: "about", role: "group", tabindex: "0", "aria-label": `Details of ${visible(image.id)}` }, el("dl", {}, parts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))));
@@ -86,7 +99,7 @@ function showImages(data) {
     const wanted = choice.value;
     table.choose((image) => isDecided(image, wanted) && words.every((word) => searchText(image).includes(word)));
   };
-  const search = searchField("search", "Search ID, name, family, reason, ARN, snapshot", (found) => {
+  const search = searchField("search", `Search ID, name, family, reason${WORDS.snapshots ? ", ARN, snapshot" : ""}`, (found) => {
     words = found;
     update();
   });

@@ -18,7 +18,7 @@ function searchField(name, label, found) {
   return el("div", { class: "field" }, el("label", { for: name }, label), input);
 }
 
-const DEREGISTERED = { id: "", name: "(deregistered)", family: { label: "", key: null }, gone: true };
+const DEREGISTERED = { id: "", get name() { return `(${WORDS.removed})`; }, family: { label: "", key: null }, gone: true };
 
 /** The image of each snapshot, which may be deregistered. */
 function ownersOf(data) {
@@ -56,23 +56,30 @@ function nextSteps(data) {
 
 /** The columns of the table by date: the steps of images, then the steps of snapshots. */
 const BY_DATE = {
-  rescue: "Rescue", mark: "Tag as expired", deprecate: "Deprecate", disable: "Disable", deregister: "Deregister",
+  rescue: "Rescue", mark: "Tag as expired", deprecate: "Deprecate", disable: "Disable", get deregister() { return capital(WORDS.remove); },
   mark_snapshots: "Tag snapshots", delete_snapshots: "Delete snapshots",
 };
+
+/** Whether a step frees storage: the last one, which removes the image itself if it has no snapshots. */
+function isFreeing({ step }) {
+  return step === "delete_snapshots" || (step === "deregister" && !WORDS.snapshots);
+}
 
 /** The days with steps: the number of each step, and the size that deletions free. */
 function daysOf(steps) {
   const days = new Map();
   for (const one of steps) {
     const date = day(one.at);
-    const row = days.get(date) ?? { at: one.at, now: one.now, counts: {}, gib: 0, unsized: 0 };
+    const row = days.get(date) ?? { at: one.at, now: one.now, counts: {}, gib: 0, unsized: 0, frees: false };
     days.set(date, row);
     const deletes = one.step === "delete_snapshots";
+    const frees = isFreeing(one);
     const column = one.step === "mark" && one.image.gone ? "mark_snapshots" : one.step;
     // Steps of snapshots count snapshots, because an image can have several.
     row.counts[column] = (row.counts[column] ?? 0) + (deletes || one.image.gone ? one.snapshots.length : 1);
-    if (deletes) row.gib += one.gib ?? 0;
+    if (frees) row.gib += one.gib ?? 0;
     if (deletes && one.gib === null) row.unsized += one.snapshots.length;
+    row.frees ||= frees;
   }
   return [...days.values()];
 }
@@ -84,7 +91,7 @@ function stepDay(one) {
 function dayTable(steps) {
   const rows = daysOf(steps);
   const taken = Object.keys(BY_DATE).filter((step) => rows.some((row) => row.counts[step] > 0));
-  const frees = (row) => (row.counts.delete_snapshots > 0 ? `${number(row.gib)}${row.unsized > 0 ? ` plus ${number(row.unsized)} unknown` : ""}` : "");
+  const frees = (row) => (row.frees ? `${number(row.gib)}${row.unsized > 0 ? ` plus ${number(row.unsized)} unknown` : ""}` : "");
   return new PagedTable({
     caption: "Steps in the next month, by date", rows, sort: 0, printed: 200, more: "day", empty: "No steps are due within a month.",
     columns: [
@@ -92,8 +99,8 @@ function dayTable(steps) {
       ...taken.map((step) => ({
         title: BY_DATE[step], kind: "number", value: (row) => row.counts[step] ?? null, cell: (row) => (row.counts[step] ? number(row.counts[step]) : ""),
       })),
-      ...(taken.includes("delete_snapshots")
-        ? [{ title: "Max. GiB freed", kind: "number", value: (row) => (row.counts.delete_snapshots > 0 ? row.gib : null), cell: frees }]
+      ...(rows.some((row) => row.frees)
+        ? [{ title: "Max. GiB freed", kind: "number", value: (row) => (row.frees ? row.gib : null), cell: frees }]
         : []),
     ],
   }).element;
@@ -123,16 +130,17 @@ function stepParts(steps) {
       { title: "Max. GiB", kind: "number", value: (one) => one.gib, cell: (one) => (one.gib === null ? "unknown" : number(one.gib)) },
     ],
   });
-  const search = searchField("find-step", "Search date, step, image, name, family, snapshot", (words) =>
+  const search = searchField("find-step", `Search date, step, image, name, family${WORDS.snapshots ? ", snapshot" : ""}`, (words) =>
     table.choose((one) => words.every((word) => stepSearchText(one).includes(word))));
   return [el("h3", {}, "All steps"), el("div", { class: "tools", role: "search", "aria-label": "Steps in the next month" }, search), table.element];
 }
 
 /** The size that the deletions of the month free, as a sentence. */
 function freedText(steps, data) {
-  const going = steps.filter((one) => one.step === "delete_snapshots");
+  const going = steps.filter(isFreeing);
   if (going.length === 0) return "";
   const sum = (parts, value) => parts.reduce((all, one) => all + value(one), 0);
+  if (!WORDS.snapshots) return ` The deletions free ${atMost(sum(going, (one) => one.gib ?? 0), data.price, 0)}.`;
   const unsized = sum(going.filter((one) => one.gib === null), (one) => one.snapshots.length);
   const count = plural(sum(going, (one) => one.snapshots.length), "snapshot");
   return ` Deleting ${count} frees ${atMost(sum(going, (one) => one.gib ?? 0), data.price, unsized)}.`;
@@ -141,10 +149,10 @@ function freedText(steps, data) {
 /** How to stop the listed steps. */
 function stopParts(data) {
   const text = ["To stop the steps of an image, keep it permanently, or temporarily with --for 2w. This sets the tag ", el("code", {}, id(data.keep_tag)),
-    ", and the next run undoes the steps. For snapshots of a deregistered image, keep the snapshots."];
+    ", and the next run undoes the steps. For snapshots of a ", WORDS.removed, " image, keep the snapshots."];
   const prefix = data.keep_tag.replace(/:keep$/, "");
   const option = prefix === "image-steward" ? "" : ` --prefix ${visible(prefix)}`;
-  const command = `image-steward keep IMAGE --region ${visible(data.region)}${option}`;
+  const command = `image-steward keep IMAGE ${WORDS.option(data)}${option}`;
   return [el("p", {}, text), el("pre", {}, command)];
 }
 

@@ -12,12 +12,14 @@ function start() {
   }
   showFacts(data);
   showRefusal(data);
+  showExposed(data);
   showNow(data);
   showTime(data);
   showTimelines(data);
   showMonth(data);
   showReferences(data);
   showImages(data);
+  showGlossary(data);
   preparePrint(data);
 }
 

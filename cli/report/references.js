@@ -28,7 +28,7 @@ function resourceCell(resource) {
 /** The images that a resource uses, with version and age. A button shows the rest of a long list. */
 function usesCell(resource, data) {
   const line = ({ image, version, stale }) => el("li", {},
-    version === null ? "" : [el("strong", {}, foreign(`v${version}`)), " "],
+    version === null ? "" : [el("strong", {}, foreign(versionText(version, ""))), " "],
     broken(image.name, "foreign name"), " ", id(image.id),
     " ", el("span", { class: "note" }, el("span", { class: "date" }, day(image.made)), ` (${span(data.planned_at - image.made)})${stale ? ", stale" : ""}`));
   return growing(resource.uses, USES_SHOWN, 50, "images", line);

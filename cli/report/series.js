@@ -1,7 +1,9 @@
 // Storage and counts over time: existing images by creation date, and the simulation.
 
 /** The label of snapshots whose image no longer exists. */
-const REMAINING = "deregistered, snapshots remain";
+function remaining() {
+  return `${WORDS.removed}, snapshots remain`;
+}
 const FAMILIES_SHOWN = 8;
 const POINTS = 96;
 
@@ -12,7 +14,7 @@ function rankFamilies(data) {
   const layers = shown.map((family, place) => ({ label: family.label, families: new Set([family]), tone: `series-${place}` }));
   const others = ranked.slice(shown.length);
   if (others.length > 0) layers.push({ label: plural(others.length, "other family", "other families"), families: new Set(others), tone: "series-others" });
-  if (data.gone.length > 0 || laterGone(data)) layers.push({ label: REMAINING, families: new Set(), tone: "gone" });
+  if (data.gone.length > 0 || laterGone(data)) layers.push({ label: remaining(), families: new Set(), tone: "gone" });
   return layers;
 }
 

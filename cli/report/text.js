@@ -97,7 +97,7 @@ function usdText(gib, price) {
 
 /** `, plus 2 snapshots of unknown size`; empty if all sizes are known. */
 function plusUnsized(unsized) {
-  return unsized > 0 ? `, plus ${plural(unsized, "snapshot")} of unknown size` : "";
+  return unsized > 0 ? `, plus ${plural(unsized, WORDS.sizePart)} of unknown size` : "";
 }
 
 /** `at most 12 GiB, USD 0.65 a month`; without a price, only the size. Names the snapshots that the bound lacks. */

@@ -5,7 +5,7 @@ const FAMILIES_AT_ONCE = 25;
 const IMAGES_AT_ONCE = 50;
 const AHEAD = 45 * DAY;
 const LANES = ["used", "kept", "expiring", "going"];
-const TONES = { used: "in use", kept: "kept", expiring: "expired", going: "deregister now", rescued: "rescue now" };
+const TONES = { used: "in use", kept: "kept", expiring: "expired", get going() { return `${WORDS.remove} now`; }, rescued: "rescue now" };
 const LEGEND = ["used", "kept", "rescued", "expiring", "going"];
 
 /** The common axis, from the oldest image to the next steps, in thousandths of its length. */
@@ -119,7 +119,7 @@ function goneGroup(axis, data) {
   const counts = Object.keys(fates).map((action) => [gone.filter((one) => one.action === action).length, fates[action]]);
   const images = new Set(gone.map((one) => one.image)).size;
   const note = `${plural(gone.length, "snapshot")} of ${plural(images, "image")}, ${gibText(goneGib)}${plusUnsized(unsized.gone)}: ${counts.filter(([count]) => count > 0).map(([count, name]) => `${number(count)} ${name}`).join(", ")}`;
-  return opening(foreign(REMAINING), note, strip(axis, 28, marks), () => growing(gone, IMAGES_AT_ONCE, IMAGES_AT_ONCE, "snapshots", (one) => goneLine(axis, one)));
+  return opening(foreign(remaining()), note, strip(axis, 28, marks), () => growing(gone, IMAGES_AT_ONCE, IMAGES_AT_ONCE, "snapshots", (one) => goneLine(axis, one)));
 }
 
 function goneLine(axis, one) {
@@ -127,7 +127,7 @@ function goneLine(axis, one) {
   const marks = one.at === null ? [] : [svg("rect", { class: "gone step", x: Math.max(0, Math.min(996, x - 2)), y: 0, width: 4, height: 14 })];
   const from = one.at === null ? "no date" : `can be deleted from ${day(one.at)}`;
   return el("li", { class: "line" },
-    el("div", { class: "who" }, id(one.id), el("span", { class: "note" }, "of ", id(one.image), ", deregistered")),
+    el("div", { class: "who" }, id(one.id), el("span", { class: "note" }, "of ", id(one.image), `, ${WORDS.removed}`)),
     strip(axis, 14, ...marks),
     el("div", { class: "why" }, swatch("gone"), visible([REMAINS[one.action] ?? one.action, ...one.reasonTexts, from].join("; "))));
 }
@@ -158,11 +158,11 @@ function opening(label, note, drawing, make) {
 
 function goneTable(data) {
   return new PagedTable({
-    caption: "Remaining snapshots of deregistered images",
+    caption: `Remaining snapshots of ${WORDS.removed} images`,
     rows: data.gone, sort: 3, printed: 100, more: "snapshot", empty: "None.",
     columns: [
       { title: "Snapshot", value: (one) => one.id, cell: (one) => id(one.id) },
-      { title: "Deregistered image", value: (one) => one.image, cell: (one) => id(one.image) },
+      { title: `${capital(WORDS.removed)} image`, value: (one) => one.image, cell: (one) => id(one.image) },
       { title: "Decision", kind: "fate", value: (one) => REMAINS[one.action] ?? one.action, cell: (one) => [swatch("gone"), REMAINS[one.action] ?? visible(one.action)] },
       { title: "Can be deleted from", kind: "short", value: (one) => one.at, cell: (one) => (one.at === null ? "no date" : day(one.at)) },
       { title: "Reason", kind: "why", value: (one) => one.reasonTexts.join("; "), cell: (one) => foreign(one.reasonTexts.join("; ")) },
@@ -177,8 +177,8 @@ function showTimelines(data) {
   if (families.length === 0) section.append(el("p", { class: "none" }, "There are no families, because there are no images."));
   else section.append(...familyParts(data, families));
   if (data.gone.length > 0) {
-    section.append(el("h3", {}, "Remaining snapshots of deregistered images"),
-      el("p", {}, "The images of these snapshots are deregistered. A snapshot that a run has tagged can be deleted from its date on. A snapshot without a date is kept until a run tags it. The snapshots cost money until they are deleted. An image that is restored from the Recycle Bin needs them."),
+    section.append(el("h3", {}, `Remaining snapshots of ${WORDS.removed} images`),
+      el("p", {}, `The images of these snapshots are ${WORDS.removed}. A snapshot that a run has tagged can be deleted from its date on. A snapshot without a date is kept until a run tags it. The snapshots cost money until they are deleted.${WORDS.needed}`),
       goneTable(data));
   }
 }
@@ -190,7 +190,7 @@ function familyParts(data, families) {
   const show = (words) => {
     const found = families.filter((family) => words.every((word) => `${family.label}\n${family.key ?? ""}`.toLowerCase().includes(word)));
     list.replaceChildren(axisElement(axis), ...growing(found, FAMILIES_AT_ONCE, FAMILIES_AT_ONCE, "families", (family) => familyLine(axis, family)));
-    if (data.gone.length > 0 && words.every((word) => REMAINING.includes(word))) list.append(goneGroup(axis, data));
+    if (data.gone.length > 0 && words.every((word) => remaining().includes(word))) list.append(goneGroup(axis, data));
     const of = found.length === families.length ? "" : `${number(found.length)} of `;
     announce(status, `${of}${plural(families.length, "family", "families")}`);
   };
@@ -198,9 +198,9 @@ function familyParts(data, families) {
   const search = families.length > 5 ? [searchField("find-family", "Search families", show)] : [];
   return [
     el("p", {}, "Each strip is a family, the largest first. Each box is an image at its creation date; a hollow box after “planned” is its next step. Open a family to see its images: a bar begins at the creation date of the image and is pale until the image expired, and a thin line leads to the next step.",
-      data.gone.length > 0 ? " The last strip shows the remaining snapshots of deregistered images: each box is a date from which a snapshot can be deleted." : ""),
+      data.gone.length > 0 ? ` The last strip shows the remaining snapshots of ${WORDS.removed} images: each box is a date from which a snapshot can be deleted.` : ""),
     el("ul", { class: "legend" }, LEGEND.map((tone) => el("li", {}, swatch(tone), TONES[tone])), el("li", {}, "in this order from the top of each strip; rescued images are in the same row as kept images"),
-      data.gone.length > 0 ? el("li", {}, swatch("gone"), REMAINING) : ""),
+      data.gone.length > 0 ? el("li", {}, swatch("gone"), remaining()) : ""),
     el("div", { class: "tools" }, search, status),
     list,
   ];

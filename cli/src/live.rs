@@ -32,6 +32,7 @@ impl Live {
     /// Checks that the policy has a meaning for the account's provider. On AWS, treats absent lists
     /// as empty where `safety.absent_is_empty` of the policy allows it.
     pub fn under(self, policy: &Policy) -> Result<Self, CommandError> {
+        policy.check_for(self.provider())?;
         let connected = match self.connected {
             Connected::Aws(aws) => {
                 Connected::Aws(aws.accepting_absent_lists(&policy.safety.absent_is_empty)?)
@@ -85,13 +86,13 @@ pub async fn connect(place: AccountArgs, context: &Context) -> Result<Live, Comm
             AccountRegion { account: aws.account().clone(), region: Some(aws.region().clone()) };
         return Ok(Live { connected: Connected::Aws(aws), target });
     };
-    let options = steward_azure::Connect {
+    let options = steward_azure::AzureOptions {
         endpoint: endpoint_url,
         credentials,
         app,
         progress,
         patience: (context.command == "restore").then_some(PATIENCE),
-        ..steward_azure::Connect::to(subscription)
+        ..steward_azure::AzureOptions::to(subscription)
     };
     let azure = steward_azure::connect(options).await?;
     context.hint(format_args!("credentials: {}", azure.credentials()));

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use steward::cloud::PermissionReadings;
 use steward::collect::{self, MissingEvidence};
-use steward::model::{Image, ImageId, Inventory};
+use steward::model::{Image, ImageId, Inventory, Provider, ProviderWords};
 use steward::plan::snapshots::{SnapshotPlan, plan_snapshots};
 use steward::plan::{Plan, plan};
 use steward::policy::{Check, Policy};
@@ -89,7 +89,7 @@ impl Loaded {
             return;
         }
         let Some(live) = &self.live else {
-            context.hint("not in the inventory: references that only EC2 reports, for example from SSM parameters");
+            context.hint(self.plan.account.provider().words().not_in_inventory);
             return;
         };
         collect::read_references(
@@ -132,18 +132,19 @@ pub async fn load_live(
 /// What a live run reads before it changes anything, but a saved inventory does not contain.
 fn not_in_inventory(plan: &Plan, inventory: &Inventory, policy: &Policy) -> Vec<String> {
     let lacking = MissingEvidence::of(plan, inventory, policy, &HashSet::new());
+    let ProviderWords { account, permissions, reported_references, .. } =
+        inventory.account.provider().words();
     let mut notes = Vec::new();
     if !lacking.permissions.is_empty() {
         notes.push(format!(
-            "launch permissions of {} images to retire; a run with access to the account reads them first, and keeps \
+            "{permissions} of {} images to retire; a run with access to the {account} reads them first, and keeps \
              shared images unless `shared_images` is \"retire\" (see `inventory --launch-permissions`)",
             lacking.permissions.len()
         ));
     }
     if !lacking.references.is_empty() {
         notes.push(format!(
-            "references from SSM parameters and image recipes to {} images to retire; a run with access to the \
-             account reads them first, and keeps images with references",
+            "{reported_references} to {} images to retire; a run with access to the {account} reads them first, and keeps images with references",
             lacking.references.len()
         ));
     }
@@ -154,8 +155,10 @@ fn not_in_inventory(plan: &Plan, inventory: &Inventory, policy: &Policy) -> Vec<
 /// The note for an inventory without the retention rules of the Recycle Bin, if the policy requires
 /// them.
 pub fn unknown_bin(inventory: &Inventory, policy: &Policy) -> Option<String> {
-    let unknown =
-        policy.safety.recycle_bin == Check::Required && inventory.retention_rules.is_none();
+    // Azure has no such rules.
+    let has_rules = inventory.account.provider() == Provider::Aws;
+    let is_required = policy.safety.recycle_bin == Check::Required;
+    let unknown = has_rules && is_required && inventory.retention_rules.is_none();
     unknown.then(|| {
         "retention rules of the Recycle Bin; a run with access to the account reads them first, and removes nothing \
          if there are none".to_owned()

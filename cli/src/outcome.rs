@@ -6,7 +6,7 @@ use steward::apply::Status;
 use steward::cloud::CloudError;
 use steward::collect::{FindError, NameError};
 use steward::model::{InventoryError, KeepTagError};
-use steward::policy::PolicyError;
+use steward::policy::{PolicyError, UnsupportedPolicy};
 use steward::saved_plan::SavedPlanError;
 use steward::time_input::TimeInputError;
 use steward_aws::{AbsentListError, MAX_INLINE_POLICY};
@@ -105,6 +105,8 @@ pub enum CommandError {
     )]
     PolicyTooLarge { size: usize },
     #[error(transparent)]
+    UnsupportedPolicy(#[from] UnsupportedPolicy),
+    #[error(transparent)]
     AbsentList(#[from] AbsentListError),
     #[error(transparent)]
     Cloud(#[from] CloudError),
@@ -132,6 +134,7 @@ impl CommandError {
             | Self::NotConfirmed
             | Self::Reason(_)
             | Self::Name(NameError::Ambiguous { .. })
+            | Self::UnsupportedPolicy(_)
             | Self::AbsentList(_)
             | Self::TwoStandardInputs
             | Self::TrustWithoutRole

@@ -8,8 +8,9 @@ const TEMPLATE: &str = include_str!("../report/page.html");
 const STYLE: &str = include_str!("../report/page.css");
 const CHARTS: &str = include_str!("../report/vendor/plot.min.js");
 /// In the order of the comment in page.html.
-const SCRIPTS: [&str; 11] = [
+const SCRIPTS: [&str; 12] = [
     include_str!("../report/text.js"),
+    include_str!("../report/words.js"),
     include_str!("../report/data.js"),
     include_str!("../report/table.js"),
     include_str!("../report/head.js"),

@@ -112,7 +112,7 @@ pub fn print_plan(
             let price = Price::in_region(&plan.region);
             let images = sorted(shown(plan, &rows), sort).into_iter();
             let images =
-                images.map(|one| JsonLine::Image(CostedDecision::new(one, &price, policy)));
+                images.map(|one| JsonLine::Image(CostedDecision::new(one, price.as_ref(), policy)));
             let snapshots = shown_snapshots(snapshots, &rows).iter().map(JsonLine::Snapshot);
             print_json_lines(images.chain(snapshots))
         }

@@ -17,8 +17,8 @@ pub use self::preview::{RestorableState, RestorePreview, preview};
 use crate::apply::{self, Failure, RestoreStep, SharedAgain, undo};
 use crate::cloud::{Cloud, CloudError, ErrorKind};
 use crate::model::{
-    Image, ImageId, ImageState, KeepTag, LaunchPermission, RecycledImage, RecycledSnapshot,
-    ResourceId, SnapshotId, TagNames, Tags,
+    Image, ImageId, ImageState, InWords, KeepTag, LaunchPermission, ProviderWords, RecycledImage,
+    RecycledSnapshot, ResourceId, SnapshotId, TagNames, Tags, join_in_words,
 };
 use crate::plan::not_enabled;
 use crate::plan::reason::NotEnabled;
@@ -77,44 +77,46 @@ pub enum RestoreProblem {
     Failed(Failure),
 }
 
-impl fmt::Display for RestoreProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl InWords for RestoreProblem {
+    fn format(&self, words: &ProviderWords, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ProviderWords { deprecation_time, disabled, removal, .. } = words;
         match self {
             Self::Gone { image, snapshots } => {
-                write!(
-                    f,
-                    "{image} is neither in the account nor in the Recycle Bin of this Region"
-                )?;
+                write!(f, "{} is {}", image.short(), words.gone)?;
                 if snapshots.is_empty() {
                     return f.write_str(", and no snapshot refers to it");
                 }
-                let snapshots: Vec<_> = snapshots.iter().map(ToString::to_string).collect();
+                let snapshots: Vec<_> = snapshots.iter().map(SnapshotId::short).collect();
                 write!(
                     f,
-                    "; to create a new image from its snapshots {}, run aws ec2 register-image",
-                    snapshots.join(", ")
+                    "; to create a new image from its snapshots {}, run {}",
+                    snapshots.join(", "),
+                    words.create_image
                 )
             }
             Self::NotEnabled { image, why: NotEnabled::NoTag } => write!(
                 f,
-                "remains disabled: no tag records that image-steward disabled it; to enable it, run aws ec2 \
-                 enable-image --image-id {image}"
+                "remains {disabled}: no tag records that image-steward disabled it; to enable it, run {}",
+                (words.enable_image)(image)
             ),
             Self::NotEnabled { image, why } => {
-                f.write_str(match why {
-                    NotEnabled::Protected => "remains disabled: it is protected from deregistration",
-                    NotEnabled::NoTag | NotEnabled::TagsDisagree => {
-                        "remains disabled: its deprecation time does not match its tags, so somebody else changed it \
-                         or disabled the image"
-                    }
-                })?;
-                write!(f, "; to enable it anyway, run image-steward restore {image}")
+                write!(f, "remains {disabled}: ")?;
+                match why {
+                    NotEnabled::Protected => write!(f, "it is protected from {}", removal.noun)?,
+                    NotEnabled::NoTag | NotEnabled::TagsDisagree => write!(
+                        f,
+                        "its {deprecation_time} does not match its tags, so somebody else changed it or disabled the \
+                         image"
+                    )?,
+                }
+                write!(f, "; to enable it anyway, run {}", (words.restore_image)(image))
             }
             Self::StateTagUnreadable { image, key, value } => write!(
                 f,
                 "unchanged: this version does not understand the tag {key}={value}; use the version that wrote the \
-                 tag, or remove the tag and its saved data (aws ec2 delete-tags --resources {image} --tags Key={key}) \
-                 and run restore again before the next sweep, which otherwise continues to retire the image"
+                 tag, or remove the tag and its saved data ({}) and run restore again before the next sweep, which otherwise \
+                 continues to retire the image",
+                (words.remove_tag)(image, key, value)
             ),
             Self::Failed(failure) => f.write_str(&failure.message),
         }
@@ -201,9 +203,10 @@ pub async fn restore(
         Ok((status, problem)) => (status, problem),
         Err(error) => (RestoreStatus::Failed, Some(RestoreProblem::Failed((&error).into()))),
     };
-    let steps: Vec<_> = done.iter().map(ToString::to_string).collect();
-    let why = problem.as_ref().map(ToString::to_string);
-    tracing::info!(image_id = %image, ?status, done = steps.join("; "), problem = why, "restored");
+    let words = image.provider().words();
+    let steps = join_in_words(&done, words, "; ");
+    let why = problem.as_ref().map(|problem| problem.in_words(words).to_string());
+    tracing::info!(image_id = %image, ?status, done = steps, problem = why, "restored");
     Restored { image_id: image.clone(), status, done, not_shared, problem }
 }
 
@@ -247,9 +250,10 @@ async fn try_to_share(
     };
     apply::share_again(&found, approved, names, cloud).await?.ok_or_else(|| {
         let key = &names.launch_permissions;
+        let ProviderWords { permissions, share_image, .. } = image.provider().words();
         let message = format!(
-            "{image} has launch permissions that its tag {key} does not list: its owner has shared it since; share \
-             it manually (aws ec2 modify-image-attribute), then remove the tag"
+            "{image} has {permissions} that its tag {key} does not list: its owner has shared it since; share \
+             it manually ({share_image}), then remove the tag"
         );
         problem(ErrorKind::Other, message)
     })

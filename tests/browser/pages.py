@@ -41,7 +41,10 @@ def write_page(data: Document, file: Path) -> Path:
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace(
         "<", "\\u003c"
     )
-    title = f"Images of account {data['account']} in {data['region']}"
+    where = f"account {data['account']} in {data['region']}"
+    if data.get("provider") == "azure":
+        where = f"subscription {data['account']}"
+    title = f"Images of {where}"
     filled = parts | {"DATA": text, "TITLE": escape(title)}
     file.write_text(re.sub(r"\{\{(\w+)\}\}", lambda hit: filled[hit[1]], page))
     return file

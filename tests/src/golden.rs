@@ -5,6 +5,8 @@
 //! code destructures the structs, so that a new field does not compile until it is added here.
 //! Reasons, refusals and counts are serialized with all fields.
 //!
+//! IDs of Azure are shortened to the names in them.
+//!
 //! The last `:00` of a time is omitted, or at midnight the whole `T00:00:00`: `2026-11-22T12:00Z`,
 //! `2026-11-22Z`.
 
@@ -54,10 +56,11 @@ fn image(decision: &Decision) -> String {
         snapshots,
         size_gib: _,
         shared_with: _,
+        specialized_and_shared,
     } = decision;
     let next = next.map(|Next { action, at }| format!("{}@{}", show(&action), show(&at)));
     line(&[
-        format!("{image_id} {}{}", steps(action), field("next", &next)),
+        format!("{} {}{}", image_id.short(), steps(action), field("next", &next)),
         all_reasons(reasons),
         [
             field("rule", rule),
@@ -66,6 +69,7 @@ fn image(decision: &Decision) -> String {
             field("created", created_at),
             field("expired", expired_at),
             field("snapshots", snapshots),
+            field("specialized_and_shared", specialized_and_shared),
         ]
         .concat(),
     ])
@@ -109,10 +113,22 @@ fn steps(action: &Action) -> String {
 fn snapshot(decision: &SnapshotDecision) -> String {
     let SnapshotDecision { snapshot_id, image, size_gib, action, delete_after, reasons } = decision;
     line(&[
-        format!("{snapshot_id} {}{}", show(action), field("delete_after", delete_after)),
+        format!(
+            "{} {}{}",
+            with_type(snapshot_id.as_str()),
+            show(action),
+            field("delete_after", delete_after)
+        ),
         all_reasons(reasons),
         [field("image", image), field("size_gib", size_gib)].concat(),
     ])
+}
+
+/// The type and name in the ID of a snapshot or a disk on Azure; an AWS ID as it is.
+fn with_type(id: &str) -> &str {
+    id.strip_prefix('/')
+        .and_then(|id| id.split("/providers/microsoft.compute/").nth(1))
+        .unwrap_or(id)
 }
 
 fn line(parts: &[String]) -> String {

@@ -4,6 +4,8 @@
 //! server, to which the real adapter connects. Both are loaded from a [`fleet::Fleet`] and follow
 //! the same [`switches::Switches`]. The contract in `tests/tests/contract/` verifies that they
 //! behave the same, so that tests on the fake also hold for the adapter.
+//!
+//! [`azure_fake::AzureFake`] is an Azure subscription in memory.
 
 #![expect(
     clippy::unwrap_used,
@@ -11,12 +13,14 @@
     reason = "test support: a panic fails the test"
 )]
 
+pub mod azure_fake;
 pub mod fake;
 pub mod fleet;
 pub mod golden;
 #[cfg(feature = "wire")]
 pub mod http;
 pub mod jobs;
+pub mod short_ids;
 pub mod source_text;
 #[cfg(feature = "wire")]
 pub mod standin;

@@ -18,7 +18,7 @@ use steward::model::Inventory;
 use steward::plan::plan;
 use steward::plan::snapshots::plan_snapshots;
 use steward::policy::Policy;
-use steward_tests::golden;
+use steward_tests::{golden, short_ids};
 
 /// The scenario that contains every action on images and snapshots.
 const EVERY_ACTION: &str = "every-action";
@@ -33,7 +33,8 @@ struct Scenario {
     now: Timestamp,
     policy: String,
     /// A saved inventory. Account, Region and time are set, and so is a reference to another image
-    /// unless the file contains `references`, because a plan without references refuses.
+    /// unless the file contains `references`, because a plan without references refuses. If the
+    /// account is an Azure subscription, the file contains it, and short IDs ([`short_ids`]).
     inventory: Value,
     expect: Expect,
 }
@@ -124,33 +125,64 @@ fn stems(folder: &Path, extension: &str) -> Vec<String> {
 }
 
 /// A reference to an image that is in no scenario.
-fn elsewhere() -> Value {
+fn elsewhere(is_azure: bool) -> Value {
+    if is_azure {
+        let (image_id, arn) = (short_ids::arm("elsewhere"), short_ids::arm("virtualMachines/vm"));
+        return serde_json::json!({ "image_id": image_id, "kind": "virtual_machine", "arn": arn });
+    }
     let arn = "arn:aws:ec2:eu-central-1:123456789012:instance/i-0e1";
     serde_json::json!({ "image_id": "ami-elsewhere", "kind": "instance", "arn": arn })
+}
+
+/// The fields of a scenario's image that are the same for most images.
+fn usual_fields(
+    image: &serde_json::Map<String, Value>,
+    account: &str,
+) -> Vec<(&'static str, Value)> {
+    let mut fields = vec![("owner_id", Value::from(account)), ("state", Value::from("available"))];
+    if account != short_ids::SUBSCRIPTION {
+        fields.push(("architecture", Value::from("x86_64")));
+        return fields;
+    }
+    let id: steward::model::ImageId = image["image_id"].as_str().unwrap().parse().unwrap();
+    fields.push(("name", Value::from(id.short())));
+    let capabilities = match id.short().rsplit_once('/') {
+        Some((definition, _)) => {
+            fields.push(("definition", Value::from(definition)));
+            serde_json::json!({ "disable": "excludes_from_latest", "recovery": { "days": 14 } })
+        }
+        None => serde_json::json!({
+            "deprecate": false, "disable": "unsupported", "recovery": "unsupported",
+        }),
+    };
+    fields.push(("capabilities", capabilities));
+    fields
 }
 
 fn load(name: &str) -> (Scenario, Inventory, Policy) {
     let path = folder().join(format!("{name}.toml"));
     let text = std::fs::read_to_string(&path).unwrap();
-    let mut scenario: Scenario =
-        toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let mut scenario: Scenario = toml::from_str(&short_ids::expanded(&text))
+        .unwrap_or_else(|error| panic!("{name}: {error}"));
     let world = scenario.inventory.as_object_mut().unwrap();
+    let is_azure = world.contains_key("account");
     for (key, value) in [
         ("format", Value::from(Inventory::DOCUMENT.number)),
-        ("account", Value::from("123456789012")),
-        ("region", Value::from("eu-central-1")),
         ("taken_at", Value::from(scenario.now.to_string())),
-        ("references", Value::from(vec![elsewhere()])),
+        ("references", Value::from(vec![elsewhere(is_azure)])),
         ("images", Value::Array(Vec::new())),
     ] {
         world.entry(key).or_insert(value);
     }
+    if !is_azure {
+        world.insert("account".to_owned(), Value::from("123456789012"));
+        world.entry("region").or_insert(Value::from("eu-central-1"));
+    }
+    let account = world["account"].as_str().unwrap().to_owned();
     for image in world["images"].as_array_mut().unwrap() {
         let image = image.as_object_mut().unwrap();
-        for (key, value) in
-            [("owner_id", "123456789012"), ("state", "available"), ("architecture", "x86_64")]
-        {
-            image.entry(key).or_insert(Value::from(value));
+        for (key, value) in usual_fields(image, &account) {
+            image.entry(key).or_insert(value);
         }
     }
     let inventory = Inventory::from_json(&scenario.inventory.to_string())

@@ -6,7 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use steward::apply::{self, Change, Outcome, Status, StepKind};
 use steward::cloud::{PermissionReadings, SnapshotScope};
 use steward::jobs::{Job, Mode};
-use steward::model::{ImageState, ReferenceKind, SnapshotFate, TagNames, Tags, join_permissions};
+use steward::model::{
+    ImageState, InWords, Provider, ReferenceKind, SnapshotFate, TagNames, Tags, join_permissions,
+};
 use steward::plan::reason::Reason;
 use steward::plan::snapshots::SnapshotReason;
 use steward::plan::{Action, Plan, Refusal};
@@ -280,7 +282,8 @@ fn what_was_found_by_tags_is_enabled_only_if_ec2_agrees() {
         assert_eq!(restored.problem.is_none(), enabled, "{restored:?}");
         if !enabled {
             assert_eq!(image(&fake, "ami-2"), before, "{restored:?}");
-            let said = restored.problem.unwrap().to_string();
+            let said = restored.problem.unwrap();
+            let said = said.in_words(Provider::Aws.words()).to_string();
             assert!(said.contains("image-steward restore ami-2"), "{said}");
             // A request by name means that the image is wanted.
             assert_eq!(bring_back(false).problem, None);
@@ -302,7 +305,8 @@ fn what_the_owner_shared_since_is_left_to_the_owner() {
     applied(&fake, &policy, &plan);
     let is = image(&fake, "ami-2");
     assert_eq!((is.public, is.launch_permissions), (false, vec!["444455556666".to_owned()]));
-    let refused = share_by_hand(&fake).problem.unwrap().to_string();
+    let refused = share_by_hand(&fake).problem.unwrap();
+    let refused = refused.in_words(Provider::Aws.words()).to_string();
     assert!(refused.contains("its owner has shared it since"), "{refused}");
     assert_eq!(image(&fake, "ami-2").launch_permissions, ["444455556666"]);
 }
@@ -621,7 +625,8 @@ fn without_evidence_no_snapshot_is_marked_or_deleted() {
         fake.set(Switches::deny(&[action]));
         let outcome = reaped(&fake, &policy, now());
         let refusal = outcome.refusal.unwrap();
-        assert!(refusal.to_string().contains(action), "{action}: {refusal}");
+        let refusal = refusal.in_words(Provider::Aws.words()).to_string();
+        assert!(refusal.contains(action), "{action}: {refusal}");
         assert!(fake.changing_calls().is_empty(), "{action}");
     }
 }

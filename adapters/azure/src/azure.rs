@@ -11,7 +11,7 @@ use steward::progress::Progress;
 use crate::client::{Client, ClientSettings};
 use crate::credentials::{CredentialChoice, CredentialKind, FixedToken};
 use crate::galleries::GalleryListing;
-use crate::launch_sources::LaunchSources;
+use crate::launch_sources::LaunchingResources;
 use crate::types::{GraphRow, Lock};
 
 /// How long a listing may serve again within a run. Right before a removal, image references are
@@ -23,7 +23,7 @@ const MAX_GALLERY_AGE: Duration = Duration::from_secs(120);
 
 /// How to connect to a subscription.
 #[derive(Debug, Clone)]
-pub struct Connect {
+pub struct AzureOptions {
     /// The subscription whose images are managed.
     pub subscription: AccountId,
     /// The URL of Azure Resource Manager, for a sovereign cloud or a stand-in.
@@ -43,7 +43,7 @@ pub struct Connect {
     pub first_backoff: Option<Duration>,
 }
 
-impl Connect {
+impl AzureOptions {
     /// The defaults for a subscription.
     pub fn to(subscription: AccountId) -> Self {
         Self {
@@ -63,8 +63,8 @@ impl Connect {
 ///
 /// # Errors
 /// The credentials are not configured or not accepted, or the subscription cannot be read.
-pub async fn connect(options: Connect) -> Result<Azure, CloudError> {
-    let Connect {
+pub async fn connect(options: AzureOptions) -> Result<Azure, CloudError> {
+    let AzureOptions {
         subscription,
         endpoint,
         credentials,
@@ -105,24 +105,24 @@ impl fmt::Debug for Azure {
 /// What was read a moment ago, and the subscriptions in which references are searched.
 #[derive(Default)]
 pub(crate) struct Memory {
-    galleries: Reading<GalleryListing>,
-    sources: Reading<LaunchSources>,
-    graph: Reading<Vec<GraphRow>>,
-    locks: Reading<Vec<Lock>>,
+    galleries: Remembered<GalleryListing>,
+    sources: Remembered<LaunchingResources>,
+    graph: Remembered<Vec<GraphRow>>,
+    locks: Remembered<Vec<Lock>>,
     /// The subscriptions of the last search for references, besides the own one.
     pub(crate) accounts: Vec<AccountId>,
 }
 
 /// A reading and its time by the client's clock.
-struct Reading<T>(Option<(Duration, Arc<T>)>);
+struct Remembered<T>(Option<(Duration, Arc<T>)>);
 
-impl<T> Default for Reading<T> {
+impl<T> Default for Remembered<T> {
     fn default() -> Self {
         Self(None)
     }
 }
 
-impl<T> Reading<T> {
+impl<T> Remembered<T> {
     fn recent(&self, now: Duration, most: Duration) -> Option<Arc<T>> {
         let (at, value) = self.0.as_ref()?;
         (now.saturating_sub(*at) <= most).then(|| value.clone())
@@ -138,7 +138,7 @@ macro_rules! remembered {
                     return Ok(recent);
                 }
                 let read = Arc::new(self.$read().await?);
-                self.memory().$field = Reading(Some((began, read.clone())));
+                self.memory().$field = Remembered(Some((began, read.clone())));
                 Ok(read)
             })+
         }
@@ -149,7 +149,7 @@ remembered! {
     /// The galleries with their definitions and versions.
     galleries: galleries, GalleryListing, read_galleries, MAX_GALLERY_AGE;
     /// The resources that launch from images, in all subscriptions of the last search.
-    launch_sources: sources, LaunchSources, read_launch_sources, MAX_LISTING_AGE;
+    launch_sources: sources, LaunchingResources, read_launch_sources, MAX_LISTING_AGE;
     /// The rows of Resource Graph that name images, of all subscriptions that can be read.
     graph_rows: graph, Vec<GraphRow>, read_graph_rows, MAX_LISTING_AGE;
     /// The locks in the subscription.
@@ -173,7 +173,7 @@ impl Azure {
 
     /// Forgets the listings of galleries, after a change.
     pub(crate) fn forget_galleries(&self) {
-        self.memory().galleries = Reading::default();
+        self.memory().galleries = Remembered::default();
     }
 
     /// Reads the galleries again, whatever was read before.
@@ -186,7 +186,7 @@ impl Azure {
     pub(crate) fn search_in(&self, accounts: &[AccountId]) {
         let mut memory = self.memory();
         memory.accounts = accounts.to_vec();
-        memory.sources = Reading::default();
+        memory.sources = Remembered::default();
     }
 }
 

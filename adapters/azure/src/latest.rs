@@ -81,35 +81,35 @@ impl From<&ImageVersion> for VersionFacts {
 
 /// Whether a version can be the latest one in a region, apart from its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Eligible {
+enum Eligibility {
     Yes,
     No,
     Unknown,
 }
 
 impl VersionFacts {
-    fn is_eligible(&self, location: &Location) -> Eligible {
+    fn is_eligible(&self, location: &Location) -> Eligibility {
         if self.is_soft_deleted {
-            return Eligible::No;
+            return Eligibility::No;
         }
         // During an operation, and after a failed one, the flags and regions may be those before or
         // those after it.
         if self.state != ProvisioningState::Succeeded {
-            return Eligible::Unknown;
+            return Eligibility::Unknown;
         }
         if self.is_excluded {
-            return Eligible::No;
+            return Eligibility::No;
         }
-        let Some(regions) = &self.regions else { return Eligible::Unknown };
+        let Some(regions) = &self.regions else { return Eligibility::Unknown };
         let mut found = regions.iter().filter(|region| region.location == *location);
         match (found.next(), found.next()) {
-            (None, _) => Eligible::No,
+            (None, _) => Eligibility::No,
             // Azure does not list a region twice.
-            (Some(_), Some(_)) => Eligible::Unknown,
-            (Some(region), None) if region.is_excluded => Eligible::No,
+            (Some(_), Some(_)) => Eligibility::Unknown,
+            (Some(region), None) if region.is_excluded => Eligibility::No,
             (Some(region), None) => match region.replication {
-                Some(ReplicationState::Completed) => Eligible::Yes,
-                _ => Eligible::Unknown,
+                Some(ReplicationState::Completed) => Eligibility::Yes,
+                _ => Eligibility::Unknown,
             },
         }
     }
@@ -118,7 +118,7 @@ impl VersionFacts {
     fn lacks_replication(&self, location: &Location) -> bool {
         let mut regions = self.regions.iter().flatten();
         self.state == ProvisioningState::Succeeded
-            && self.is_eligible(location) == Eligible::Unknown
+            && self.is_eligible(location) == Eligibility::Unknown
             && regions.any(|region| region.location == *location && region.replication.is_none())
     }
 }
@@ -150,9 +150,9 @@ pub fn latest<'a>(versions: &'a [VersionFacts], location: Option<&Location>) -> 
             break;
         }
         match version.is_eligible(location) {
-            Eligible::No => {}
-            Eligible::Unknown => found.push(version),
-            Eligible::Yes => {
+            Eligibility::No => {}
+            Eligibility::Unknown => found.push(version),
+            Eligibility::Yes => {
                 found.push(version);
                 certain = version.number;
             }
@@ -174,7 +174,7 @@ pub fn replication_to_read<'a>(
     from_the_highest(versions)
         .into_iter()
         .take_while(|version| {
-            version.number.is_none() || version.is_eligible(location) != Eligible::Yes
+            version.number.is_none() || version.is_eligible(location) != Eligibility::Yes
         })
         .find(|version| version.lacks_replication(location))
 }

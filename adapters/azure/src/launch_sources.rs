@@ -36,7 +36,7 @@ const NOT_REGISTERED: &str = "MissingSubscriptionRegistration";
 
 /// A resource that launches from images.
 #[derive(Debug, Clone)]
-pub(crate) struct LaunchSource {
+pub(crate) struct LaunchingResource {
     pub(crate) kind: ReferenceKind,
     pub(crate) id: String,
     pub(crate) name: Option<String>,
@@ -64,11 +64,13 @@ pub(crate) enum Launched {
 
 /// The resources of each source, or why it could not be read.
 #[derive(Debug)]
-pub(crate) struct LaunchSources(pub(crate) Vec<(Source, Result<Vec<LaunchSource>, CloudError>)>);
+pub(crate) struct LaunchingResources(
+    pub(crate) Vec<(Source, Result<Vec<LaunchingResource>, CloudError>)>,
+);
 
-impl LaunchSources {
+impl LaunchingResources {
     /// All resources, if every source was read.
-    pub(crate) fn all(&self) -> Result<impl Iterator<Item = &LaunchSource>, CloudError> {
+    pub(crate) fn all(&self) -> Result<impl Iterator<Item = &LaunchingResource>, CloudError> {
         for (_, found) in &self.0 {
             found.as_ref().map_err(Clone::clone)?;
         }
@@ -86,7 +88,7 @@ impl Azure {
         all
     }
 
-    pub(crate) async fn read_launch_sources(&self) -> Result<LaunchSources, CloudError> {
+    pub(crate) async fn read_launch_sources(&self) -> Result<LaunchingResources, CloudError> {
         let searched = self.searched();
         let machines = join_all(searched.iter().map(|one| self.virtual_machines(one)));
         let sets = join_all(searched.iter().map(|one| self.scale_sets(one)));
@@ -104,7 +106,7 @@ impl Azure {
             (Source::ImageTemplates, joined(templates, &searched)),
         ];
         self.add_launched_versions(&mut sources).await;
-        Ok(LaunchSources(sources.into()))
+        Ok(LaunchingResources(sources.into()))
     }
 
     async fn list_in<T: serde::de::DeserializeOwned + Send>(
@@ -118,7 +120,7 @@ impl Azure {
     async fn virtual_machines(
         &self,
         subscription: &AccountId,
-    ) -> Result<Vec<LaunchSource>, CloudError> {
+    ) -> Result<Vec<LaunchingResource>, CloudError> {
         let found: Vec<VirtualMachine> = self.list_in(VIRTUAL_MACHINES, subscription).await?;
         Ok(found
             .into_iter()
@@ -135,7 +137,8 @@ impl Azure {
     async fn scale_sets(
         &self,
         subscription: &AccountId,
-    ) -> (Result<Vec<LaunchSource>, CloudError>, Result<Vec<LaunchSource>, CloudError>) {
+    ) -> (Result<Vec<LaunchingResource>, CloudError>, Result<Vec<LaunchingResource>, CloudError>)
+    {
         let sets: Vec<ScaleSet> = match self.list_in(SCALE_SETS, subscription).await {
             Ok(sets) => sets,
             Err(error) => return (Err(error.clone()), Err(error)),
@@ -145,7 +148,7 @@ impl Azure {
         let instances = instances.map(|found| found.into_iter().flatten().collect());
         let models = sets.into_iter().filter_map(|set| {
             let model = set.properties.model.as_ref()?;
-            Some(LaunchSource {
+            Some(LaunchingResource {
                 kind: ReferenceKind::ScaleSet,
                 id: set.id.to_string(),
                 targets: model.targets(),
@@ -158,7 +161,7 @@ impl Azure {
         (Ok(models.collect()), instances)
     }
 
-    async fn instances_of(&self, set: &ScaleSet) -> Result<Vec<LaunchSource>, CloudError> {
+    async fn instances_of(&self, set: &ScaleSet) -> Result<Vec<LaunchingResource>, CloudError> {
         let api = SCALE_SET_INSTANCES;
         let path = format!("{}/virtualMachines", set.id);
         let listed = self.client.list(api.read, &path, &api.query()).await;
@@ -181,14 +184,14 @@ impl Azure {
     async fn image_templates(
         &self,
         subscription: &AccountId,
-    ) -> Result<Vec<LaunchSource>, CloudError> {
+    ) -> Result<Vec<LaunchingResource>, CloudError> {
         let found: Vec<BuilderTemplate> = match self.list_in(IMAGE_TEMPLATES, subscription).await {
             Err(error) if error.code == NOT_REGISTERED => Vec::new(),
             found => found?,
         };
         Ok(found
             .into_iter()
-            .map(|one| LaunchSource {
+            .map(|one| LaunchingResource {
                 kind: ReferenceKind::ImageTemplate,
                 id: one.id.to_string(),
                 targets: one.properties.source.targets(),
@@ -204,9 +207,9 @@ impl Azure {
     /// such resources, the disks are not read.
     async fn add_launched_versions(
         &self,
-        sources: &mut [(Source, Result<Vec<LaunchSource>, CloudError>)],
+        sources: &mut [(Source, Result<Vec<LaunchingResource>, CloudError>)],
     ) {
-        let all: Vec<&mut LaunchSource> =
+        let all: Vec<&mut LaunchingResource> =
             sources.iter_mut().flat_map(|(_, found)| found.iter_mut().flatten()).collect();
         if !all.iter().any(|one| one.launched == Launched::Unknown) {
             return;
@@ -281,14 +284,14 @@ fn running(
     name: Option<String>,
     location: Option<Location>,
     storage: &MachineStorage,
-) -> LaunchSource {
+) -> LaunchingResource {
     let targets = storage.targets();
     let is_unknown = targets.iter().any(|target| {
         matches!(target, ImageTarget::Definition { exact: None, .. })
             || matches!(target, ImageTarget::Shared(shared) if shared.version.is_none())
     });
     let disks = storage.os_disk.iter().chain(&storage.data_disks).chain(&storage.data_sources);
-    LaunchSource {
+    LaunchingResource {
         kind,
         id: id.to_string(),
         name,
@@ -301,9 +304,9 @@ fn running(
 
 /// The resources of all subscriptions, or the first error, which names its subscription.
 fn joined(
-    found: Vec<Result<Vec<LaunchSource>, CloudError>>,
+    found: Vec<Result<Vec<LaunchingResource>, CloudError>>,
     subscriptions: &[AccountId],
-) -> Result<Vec<LaunchSource>, CloudError> {
+) -> Result<Vec<LaunchingResource>, CloudError> {
     let mut all = Vec::new();
     for (found, subscription) in found.into_iter().zip(subscriptions) {
         all.extend(found.map_err(|error| CloudError {

@@ -45,9 +45,9 @@ pub mod types;
 mod virtual_machines;
 
 pub use self::api::{RoleUse, actions};
-pub use self::azure::{Azure, Connect, connect};
+pub use self::azure::{Azure, AzureOptions, connect};
 pub use self::client::{Client, ClientSettings};
 pub use self::credentials::{CredentialChoice, CredentialKind, FixedToken};
 pub use self::endpoint::{Endpoint, InvalidEndpoint, PUBLIC_ENDPOINT};
 pub use self::operations::{Operation, Started};
-pub use self::resource_graph::Row;
+pub use self::resource_graph::GraphFields;

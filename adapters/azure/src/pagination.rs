@@ -70,13 +70,13 @@ mod tests {
     use steward::cloud::ErrorKind;
 
     use super::*;
-    use crate::testing::{Answer, CALL, HERE, PATH, QUERY, Server, run};
+    use crate::testing::{CALL, HERE, PATH, QUERY, Server, TestReply, run};
 
-    fn page(items: &[u32], next: &Value) -> Answer {
-        Answer::new(200, json!({"value": items, "nextLink": next}).to_string())
+    fn page(items: &[u32], next: &Value) -> TestReply {
+        TestReply::new(200, json!({"value": items, "nextLink": next}).to_string())
     }
 
-    fn read(answers: impl IntoIterator<Item = Answer>) -> Result<Vec<u32>, CloudError> {
+    fn read(answers: impl IntoIterator<Item = TestReply>) -> Result<Vec<u32>, CloudError> {
         run(Server::with(answers).client().list(CALL, PATH, QUERY))
     }
 
@@ -98,7 +98,7 @@ mod tests {
             r#"{"value": [1], "nextLink": ""}"#,
             r#"{"value": [1], "error": null, "count": 1}"#,
         ] {
-            assert_eq!(read([Answer::new(200, body)]), Ok(vec![1]), "{body}");
+            assert_eq!(read([TestReply::new(200, body)]), Ok(vec![1]), "{body}");
         }
     }
 
@@ -116,7 +116,7 @@ mod tests {
             (r#"{"value": [1], "error": {"code": "x"}}"#, "the page contains an error"),
             ("[]", "not a JSON object"),
         ] {
-            let error = read([Answer::new(200, body)]).unwrap_err();
+            let error = read([TestReply::new(200, body)]).unwrap_err();
             assert_eq!((error.call, error.kind), (CALL, ErrorKind::Other));
             assert!(error.message.contains(problem), "{body}: {error}");
         }
@@ -152,12 +152,12 @@ mod tests {
     fn a_status_other_than_200_is_an_error() {
         for status in [201, 202, 204, 206, 301, 302, 304] {
             let link = format!("{HERE}/elsewhere");
-            let answer = Answer::new(status, r#"{"value": []}"#).with("location", link);
+            let answer = TestReply::new(status, r#"{"value": []}"#).with("location", link);
             let error = read([answer]).unwrap_err();
             assert_eq!(error.message, format!("unexpected HTTP status {status}"));
         }
         assert_eq!(
-            read([Answer::error(404, "ResourceNotFound")]).unwrap_err().kind,
+            read([TestReply::error(404, "ResourceNotFound")]).unwrap_err().kind,
             ErrorKind::NotFound
         );
     }
@@ -177,7 +177,7 @@ mod tests {
     proptest! {
         #[test]
         fn all_pages_are_read_in_order(pages in pages()) {
-            let answers = serve(&pages).into_iter().map(|body| Answer::new(200, body));
+            let answers = serve(&pages).into_iter().map(|body| TestReply::new(200, body));
             prop_assert_eq!(read(answers), Ok(pages.concat()));
         }
 
@@ -191,17 +191,17 @@ mod tests {
             let mut bodies = serve(&pages);
             let at = broken.index(bodies.len());
             let length = cut.index(bodies[at].len());
-            let mut answers: Vec<Answer> = Vec::new();
+            let mut answers: Vec<TestReply> = Vec::new();
             for (number, body) in bodies.drain(..).enumerate() {
                 answers.extend(match fault {
-                    _ if number != at => vec![Answer::new(200, body)],
+                    _ if number != at => vec![TestReply::new(200, body)],
                     // The whole listing fails.
-                    0 => vec![Answer::new(200, &body[..length])],
-                    1 => vec![Answer::error(403, "AuthorizationFailed")],
-                    2 => vec![Answer::Break, Answer::Break, Answer::Break, Answer::Break],
+                    0 => vec![TestReply::new(200, &body[..length])],
+                    1 => vec![TestReply::error(403, "AuthorizationFailed")],
+                    2 => vec![TestReply::Break, TestReply::Break, TestReply::Break, TestReply::Break],
                     // Another attempt succeeds.
-                    3 => vec![Answer::Fail(SdkErrorKind::Io), Answer::new(200, body)],
-                    _ => vec![Answer::error(429, "TooManyRequests"), Answer::new(200, body)],
+                    3 => vec![TestReply::Fail(SdkErrorKind::Io), TestReply::new(200, body)],
+                    _ => vec![TestReply::error(429, "TooManyRequests"), TestReply::new(200, body)],
                 });
             }
             let found = read(answers);

@@ -91,7 +91,7 @@ impl BudgetState {
 type CallKey = (String, &'static str);
 
 #[derive(Debug, Default)]
-struct State {
+struct LimitState {
     /// The names of the budgets that the last response to a call reported.
     budgets_of: HashMap<CallKey, Vec<String>>,
     /// By subscription and name.
@@ -106,10 +106,10 @@ pub(crate) struct BlockedFor(pub(crate) Duration);
 
 /// The rate limits of all calls.
 #[derive(Debug, Default)]
-pub(crate) struct RateLimits(Mutex<State>);
+pub(crate) struct RateLimits(Mutex<LimitState>);
 
 impl RateLimits {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LimitState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -124,7 +124,7 @@ impl RateLimits {
         now: Duration,
     ) -> Result<Duration, BlockedFor> {
         let mut state = self.state();
-        let State { budgets_of, budgets, blocked } = &mut *state;
+        let LimitState { budgets_of, budgets, blocked } = &mut *state;
         let key = (subscription.to_owned(), call);
         let mut at = blocked.get(&key).copied().unwrap_or_default().max(now);
         if at - now > MAX_RETRY_AFTER {

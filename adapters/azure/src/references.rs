@@ -15,7 +15,7 @@ use crate::arm_id::ArmId;
 use crate::azure::Azure;
 use crate::galleries::{DefinitionContent, GalleryListing};
 use crate::latest::latest;
-use crate::launch_sources::{LaunchSource, Launched};
+use crate::launch_sources::{Launched, LaunchingResource};
 use crate::types::{
     CreationData, Disk, DiskSnapshot, GraphRow, ImageTarget, Location, ResourceKind,
     SharedGalleryKind, SharedImageId,
@@ -108,7 +108,7 @@ impl ReferenceReader for Azure {
 
 impl Azure {
     /// The images of the own subscription that a launch source means.
-    fn means(&self, source: &LaunchSource, galleries: &GalleryListing) -> Vec<Reference> {
+    fn means(&self, source: &LaunchingResource, galleries: &GalleryListing) -> Vec<Reference> {
         let mut found = BTreeSet::new();
         for target in &source.targets {
             match target {
@@ -156,7 +156,7 @@ impl Azure {
             .flat_map(|version| {
                 let own = version.properties.sources().filter_map(|id| ImageTarget::of(id, None));
                 let shared = version.properties.shared_sources().cloned().map(ImageTarget::Shared);
-                let source = LaunchSource {
+                let source = LaunchingResource {
                     kind: ReferenceKind::ImageVersion,
                     id: version.id.to_string(),
                     name: None,
@@ -174,7 +174,7 @@ impl Azure {
 /// Adds the versions that a definition means: the one that a running resource was launched from, and
 /// the one that it would launch today. All versions if either cannot be determined.
 fn add_definition(
-    source: &LaunchSource,
+    source: &LaunchingResource,
     definition: Option<&DefinitionContent>,
     exact: Option<&ArmId>,
     found: &mut BTreeSet<(ArmId, Option<String>)>,
@@ -216,7 +216,7 @@ fn shared_definition<'a>(
 }
 
 /// A row of Resource Graph as a launch source.
-fn launch_source(row: &GraphRow) -> LaunchSource {
+fn launch_source(row: &GraphRow) -> LaunchingResource {
     let kind = match &row.kind {
         ResourceKind::VirtualMachine => ReferenceKind::VirtualMachine,
         ResourceKind::ScaleSet => ReferenceKind::ScaleSet,
@@ -225,7 +225,7 @@ fn launch_source(row: &GraphRow) -> LaunchSource {
         ResourceKind::Other(word) => ReferenceKind::Other(word.as_str().into()),
     };
     let id = ArmId::parse(&row.resource).map_or_else(|_| row.resource.clone(), |id| id.to_string());
-    LaunchSource {
+    LaunchingResource {
         kind,
         id,
         name: None,

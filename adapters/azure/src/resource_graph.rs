@@ -20,24 +20,24 @@ use crate::response_check::parse;
 const CALL: &str = "Microsoft.ResourceGraph/resources/read";
 const PATH: &str = "/providers/Microsoft.ResourceGraph/resources";
 const API_VERSION: (&str, &str) = ("api-version", "2021-03-01");
-/// Rows per page. It is not verified that this is the maximum.
+/// GraphPage per page. It is not verified that this is the maximum.
 const PAGE: u32 = 1_000;
 /// Subscriptions per query.
 const MAX_SUBSCRIPTIONS: usize = 1_000;
 
 /// A row that is not read into a type of its own.
-pub type Row = serde_json::Map<String, serde_json::Value>;
+pub type GraphFields = serde_json::Map<String, serde_json::Value>;
 
 #[derive(Serialize)]
 struct Query<'a> {
     subscriptions: &'a [&'a str],
     query: &'a str,
-    options: Options<'a>,
+    options: QueryOptions<'a>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Options<'a> {
+struct QueryOptions<'a> {
     #[serde(rename = "$top")]
     top: u32,
     #[serde(rename = "$skipToken", skip_serializing_if = "Option::is_none")]
@@ -48,7 +48,7 @@ struct Options<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", bound(deserialize = "T: DeserializeOwned"))]
-struct Rows<T> {
+struct GraphPage<T> {
     total_records: u64,
     count: u64,
     result_truncated: String,
@@ -89,14 +89,14 @@ impl Client {
         let mut token: Option<String> = None;
         let mut seen = HashSet::new();
         loop {
-            let options = Options {
+            let options = QueryOptions {
                 top: PAGE,
                 skip_token: token.as_deref(),
                 result_format: "objectArray",
                 allow_partial_scopes: false,
             };
             let body = Query { subscriptions, query, options };
-            let rows: Rows<T> = self.query_page(&body).await?;
+            let rows: GraphPage<T> = self.query_page(&body).await?;
             check_page(&rows).map_err(|problem| bad_response(CALL, problem))?;
             found.extend(rows.data);
             let next = rows.skip_token.filter(|token| !token.is_empty());
@@ -120,7 +120,7 @@ impl Client {
     async fn query_page<T: DeserializeOwned>(
         &self,
         body: &Query<'_>,
-    ) -> Result<Rows<T>, CloudError> {
+    ) -> Result<GraphPage<T>, CloudError> {
         let outgoing = self.with_body(CALL, Method::Post, PATH, &[API_VERSION], body)?;
         let reply = self.send(outgoing).await?.expect(&[200])?;
         let limit = reply.header("x-ms-tenant-subscription-limit-hit");
@@ -133,7 +133,7 @@ impl Client {
 }
 
 /// Checks that a page is complete by its own numbers.
-fn check_page<T>(rows: &Rows<T>) -> Result<(), String> {
+fn check_page<T>(rows: &GraphPage<T>) -> Result<(), String> {
     let has_more = rows.skip_token.as_deref().is_some_and(|token| !token.is_empty());
     if usize::try_from(rows.count) != Ok(rows.data.len()) {
         return Err(format!(
@@ -156,7 +156,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::testing::{Answer, HERE, Server, run};
+    use crate::testing::{HERE, Server, TestReply, run};
 
     const KQL: &str = "resources | where type =~ 'microsoft.compute/virtualmachines' | project id";
 
@@ -175,12 +175,12 @@ mod tests {
         page
     }
 
-    fn query(answers: impl IntoIterator<Item = Answer>) -> Result<Vec<Row>, CloudError> {
+    fn query(answers: impl IntoIterator<Item = TestReply>) -> Result<Vec<GraphFields>, CloudError> {
         run(Server::with(answers).client().query_resource_graph(&["s1", "s2"], KQL))
     }
 
-    fn answer(page: &Value) -> Answer {
-        Answer::new(200, page.to_string())
+    fn answer(page: &Value) -> TestReply {
+        TestReply::new(200, page.to_string())
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
             answer(&page(&[3], 3, None, "false")),
         ]);
         let client = server.client();
-        let found: Vec<Row> = run(client.query_resource_graph(&["s1", "s2"], KQL)).unwrap();
+        let found: Vec<GraphFields> = run(client.query_resource_graph(&["s1", "s2"], KQL)).unwrap();
         assert_eq!(found.iter().map(|row| &row["id"]).collect::<Vec<_>>(), [1, 2, 3]);
         let [first, second] = &server.received()[..] else { panic!("two queries") };
         assert_eq!(
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn a_query_without_subscriptions_is_not_sent() {
         let client = Server::with([]).client();
-        assert!(run(client.query_resource_graph::<Row>(&[], KQL)).is_err());
+        assert!(run(client.query_resource_graph::<GraphFields>(&[], KQL)).is_err());
     }
 
     #[test]
@@ -256,7 +256,8 @@ mod tests {
         let names: Vec<String> = (0..1001).map(|number| number.to_string()).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let server = Server::answering(|_| answer(&page(&[1], 1, None, "false")));
-        let found: Vec<Row> = run(server.client().query_resource_graph(&names, KQL)).unwrap();
+        let found: Vec<GraphFields> =
+            run(server.client().query_resource_graph(&names, KQL)).unwrap();
         assert_eq!(found.len(), 2);
         let body: Value = serde_json::from_str(&server.received()[1].body).unwrap();
         assert_eq!(body["subscriptions"], json!(["1000"]));
@@ -268,7 +269,7 @@ mod tests {
             .with("x-ms-user-quota-remaining", "0")
             .with("x-ms-user-quota-resets-after", "00:00:04");
         let server = Server::with([last, answer(&page(&[2], 2, None, "false"))]);
-        assert!(run(server.client().query_resource_graph::<Row>(&["s"], KQL)).is_ok());
+        assert!(run(server.client().query_resource_graph::<GraphFields>(&["s"], KQL)).is_ok());
         assert_eq!(server.waits(), [std::time::Duration::from_secs(4)]);
     }
 

@@ -43,7 +43,7 @@ fn parse_body<T: DeserializeOwned>(reply: &Reply) -> Result<T, String> {
     }
     let text = std::str::from_utf8(body).map_err(|_| "not UTF-8".to_owned())?;
     // Also checks that nothing follows the JSON.
-    serde_json::from_str::<KeysOnce>(text).map_err(|error| {
+    serde_json::from_str::<UniqueKeys>(text).map_err(|error| {
         if error.is_eof() { format!("truncated: {error}") } else { one_line(&error.to_string()) }
     })?;
     let mut json = serde_json::Deserializer::from_str(text);
@@ -70,15 +70,15 @@ fn check_length(reply: &Reply) -> Result<(), String> {
 }
 
 /// Any JSON in which no object has a repeated key.
-struct KeysOnce;
+struct UniqueKeys;
 
-impl<'de> Deserialize<'de> for KeysOnce {
+impl<'de> Deserialize<'de> for UniqueKeys {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Self)
     }
 }
 
-impl<'de> Visitor<'de> for KeysOnce {
+impl<'de> Visitor<'de> for UniqueKeys {
     type Value = Self;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,7 +133,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::testing::{Answer, CALL};
+    use crate::testing::{CALL, TestReply};
 
     #[derive(Debug, PartialEq, serde::Deserialize)]
     struct Resource {
@@ -157,7 +157,7 @@ mod tests {
         let body = r#"{"id": "a", "properties": {"sizes": [1, 2], "new": {}}, "type": "t"}"#;
         for body in [body.to_owned(), format!("\u{feff}{body}"), format!(" {body}\r\n")] {
             let length = body.len().to_string();
-            let reply = Answer::new(200, body).with("content-length", length).reply(CALL);
+            let reply = TestReply::new(200, body).with("content-length", length).reply(CALL);
             let expected =
                 Resource { id: "a".into(), properties: Properties { sizes: vec![1, 2] } };
             assert_eq!(parse::<Resource>(&reply), Ok(expected));
@@ -184,11 +184,12 @@ mod tests {
             ("not JSON", "not a JSON object"),
             ("{not JSON}", "key must be a string"),
         ] {
-            let message = problem_of(&Answer::new(200, body).reply(CALL));
+            let message = problem_of(&TestReply::new(200, body).reply(CALL));
             assert!(message.starts_with("unusable response ("), "{message}");
             assert!(message.contains(problem), "{body}: {message}");
         }
-        let reply = Reply { body: b"{\"\xff\": 1}"[..].into(), ..Answer::new(200, "").reply(CALL) };
+        let reply =
+            Reply { body: b"{\"\xff\": 1}"[..].into(), ..TestReply::new(200, "").reply(CALL) };
         assert!(problem_of(&reply).ends_with("(8 bytes): not UTF-8"));
     }
 
@@ -197,7 +198,7 @@ mod tests {
         for (announced, problem) in
             [("12345", "truncated: 12,345 bytes were announced"), ("x", "invalid content-length")]
         {
-            let reply = Answer::new(200, "{}").with("content-length", announced).reply(CALL);
+            let reply = TestReply::new(200, "{}").with("content-length", announced).reply(CALL);
             assert!(problem_of(&reply).ends_with(problem));
         }
     }
@@ -222,9 +223,9 @@ mod tests {
         #[test]
         fn a_truncated_body_is_always_an_error(value in json_value(), at in any::<prop::sample::Index>()) {
             let body = json!({"value": value}).to_string();
-            prop_assert!(parse::<Value>(&Answer::new(200, &*body).reply(CALL)).is_ok());
+            prop_assert!(parse::<Value>(&TestReply::new(200, &*body).reply(CALL)).is_ok());
             let kept = &body.as_bytes()[..at.index(body.len())];
-            let reply = Reply { body: kept.to_vec().into(), ..Answer::new(200, "").reply(CALL) };
+            let reply = Reply { body: kept.to_vec().into(), ..TestReply::new(200, "").reply(CALL) };
             let error = parse::<Value>(&reply).unwrap_err();
             let size = format!("({} bytes)", thousands(kept.len()));
             prop_assert!(error.message.contains(&size), "{}", error);
@@ -233,7 +234,7 @@ mod tests {
         #[test]
         fn a_repeated_key_is_always_an_error(value in json_value(), key in "[a-z]{1,4}") {
             let body = format!("{{\"x\": [{{\"{key}\": {value}, \"{key}\": {value}}}]}}");
-            prop_assert!(parse::<Value>(&Answer::new(200, body).reply(CALL)).is_err());
+            prop_assert!(parse::<Value>(&TestReply::new(200, body).reply(CALL)).is_err());
         }
     }
 }

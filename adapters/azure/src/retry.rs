@@ -41,7 +41,7 @@ pub(crate) fn backoff(first: Duration, attempt: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{Answer, CALL};
+    use crate::testing::{CALL, TestReply};
 
     #[test]
     fn the_wait_is_read_from_the_headers() {
@@ -54,10 +54,10 @@ mod tests {
             ("retry-after", "soon", None),
             ("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT", None),
         ] {
-            let reply = Answer::new(429, "").with(name, value).reply(CALL);
+            let reply = TestReply::new(429, "").with(name, value).reply(CALL);
             assert_eq!(retry_after(&reply), wait.map(Duration::from_millis), "{name}: {value}");
         }
-        assert_eq!(retry_after(&Answer::new(429, "").reply(CALL)), None);
+        assert_eq!(retry_after(&TestReply::new(429, "").reply(CALL)), None);
     }
 
     #[test]

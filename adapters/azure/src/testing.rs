@@ -27,7 +27,7 @@ pub(crate) const QUERY: &[(&str, &str)] = &[("api-version", "2026-04-01")];
 
 /// What the server does with one request.
 #[derive(Debug, Clone)]
-pub(crate) enum Answer {
+pub(crate) enum TestReply {
     /// Responds with status, headers and body.
     With(u16, Vec<(&'static str, String)>, String),
     /// Closes the connection before or in the response.
@@ -40,7 +40,7 @@ pub(crate) enum Answer {
     Flood(usize),
 }
 
-impl Answer {
+impl TestReply {
     pub(crate) fn new(status: u16, body: impl Into<String>) -> Self {
         Self::With(status, Vec::new(), body.into())
     }
@@ -89,7 +89,7 @@ impl Received {
     }
 }
 
-type Behavior = Box<dyn FnMut(&Received) -> Answer + Send>;
+type Behavior = Box<dyn FnMut(&Received) -> TestReply + Send>;
 
 /// The server: a function returns its responses, and it records all requests.
 pub(crate) struct Server {
@@ -106,7 +106,7 @@ impl std::fmt::Debug for Server {
 
 impl Server {
     pub(crate) fn answering(
-        behavior: impl FnMut(&Received) -> Answer + Send + 'static,
+        behavior: impl FnMut(&Received) -> TestReply + Send + 'static,
     ) -> Arc<Self> {
         let behavior: Behavior = Box::new(behavior);
         let time = Arc::new(StoppedTime::default());
@@ -114,8 +114,8 @@ impl Server {
     }
 
     /// A server with these responses, one after the other. The test fails if it needs more.
-    pub(crate) fn with(answers: impl IntoIterator<Item = Answer>) -> Arc<Self> {
-        let mut answers: VecDeque<Answer> = answers.into_iter().collect();
+    pub(crate) fn with(answers: impl IntoIterator<Item = TestReply>) -> Arc<Self> {
+        let mut answers: VecDeque<TestReply> = answers.into_iter().collect();
         Self::answering(move |_| answers.pop_front().expect("another response"))
     }
 
@@ -170,12 +170,12 @@ impl HttpClient for Server {
         self.received.lock().unwrap().push(received);
         let broken = |kind| azure_core::Error::with_message(kind, "connection reset by peer");
         match answer {
-            Answer::With(status, named, body) => {
+            TestReply::With(status, named, body) => {
                 let status = StatusCode::from(status);
                 Ok(AsyncRawResponse::from_bytes(status, crate::testing::headers(named), body))
             }
-            Answer::Fail(kind) => Err(broken(kind)),
-            Answer::Break => {
+            TestReply::Fail(kind) => Err(broken(kind)),
+            TestReply::Break => {
                 let parts = [Ok(Bytes::from("{\"value\": [")), Err(broken(ErrorKind::Io))];
                 Ok(AsyncRawResponse::new(
                     StatusCode::Ok,
@@ -183,8 +183,8 @@ impl HttpClient for Server {
                     Box::pin(stream::iter(parts)),
                 ))
             }
-            Answer::Hang => std::future::pending().await,
-            Answer::Flood(mebibytes) => {
+            TestReply::Hang => std::future::pending().await,
+            TestReply::Flood(mebibytes) => {
                 let part = Bytes::from(vec![b' '; 1024 * 1024]);
                 let parts = stream::iter((0..mebibytes).map(move |_| Ok(part.clone())));
                 Ok(AsyncRawResponse::new(StatusCode::Ok, Headers::new(), Box::pin(parts)))

@@ -35,11 +35,11 @@ struct StatusProperties {
 
 #[derive(Debug, Deserialize)]
 struct InstanceView {
-    statuses: Vec<Status>,
+    statuses: Vec<PowerStatus>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Status {
+struct PowerStatus {
     code: String,
 }
 

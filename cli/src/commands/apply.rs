@@ -6,6 +6,7 @@ use serde::Serialize;
 use steward::apply::{self, Outcome};
 use steward::cloud::SnapshotScope;
 use steward::jobs::{Job, Mode, Reaped};
+use steward::model::InWords;
 use steward::plan::snapshots::{SnapshotAction, SnapshotPlan, plan_snapshots};
 use steward::plan::{Plan, plan};
 use steward::policy::{Policy, PolicyDigest};
@@ -91,11 +92,12 @@ pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, 
     context.progress.end();
     let reaped = snapshots.as_ref().map(|(_, outcome)| outcome.clone()).unwrap_or_default();
     let refused = reaped.refusal.clone();
+    let words = plan.account.provider().words();
     let outcome = images.clone().and(reaped);
     let reported = match output.format {
         Format::Json => {
             if let Some(refusal) = &images.refusal {
-                context.warn(format_args!("refused: {refusal}"));
+                context.warn(format_args!("refused: {}", refusal.in_words(words)));
             }
             let snapshots = snapshots.map(|(plan, outcome)| Reaped::new(job.mode, plan, outcome));
             print_json(&Applied { images: &images, snapshots: snapshots.as_ref() })
@@ -109,7 +111,7 @@ pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, 
             match &refused {
                 // A refusal of the images was already printed with their plan.
                 Some(refusal) if images.refusal.is_none() => {
-                    done.push_str(&format!("Refused: {refusal}.\n"));
+                    done.push_str(&format!("Refused: {}.\n", refusal.in_words(words)));
                 }
                 _ if done.is_empty() && !plan.decisions.is_empty() => {
                     done.push_str("Nothing to do.\n");
@@ -221,12 +223,13 @@ async fn run_saved(
         snapshots = apply::apply_snapshots(&fresh, permissions, &policy, cloud, changing).await;
     }
     context.progress.end();
+    let words = live.target.account.provider().words();
     let refused = images.refusal.clone().or_else(|| snapshots.refusal.clone());
     let outcome = images.clone().and(snapshots.clone());
     let reported = match format {
         Format::Json => {
             if let Some(refused) = &refused {
-                context.warn(format_args!("refused: {refused}"));
+                context.warn(format_args!("refused: {}", refused.in_words(words)));
             }
             print_json(&AppliedPlan {
                 differences: &differences,
@@ -238,7 +241,7 @@ async fn run_saved(
             let done =
                 report::outcome_text(&outcome, context.ids()) + &report::outcome_line(&outcome);
             let end = match &refused {
-                Some(refused) => format!("Refused: {refused}.\n"),
+                Some(refused) => format!("Refused: {}.\n", refused.in_words(words)),
                 None if done.is_empty() => "Nothing to do.\n".to_owned(),
                 None => String::new(),
             };

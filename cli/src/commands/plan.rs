@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use steward::model::InWords;
 use steward::plan::Plan;
 use steward::policy::{Policy, PolicyDigest};
 use steward::report;
@@ -92,6 +93,7 @@ fn save(out: &Path, policy: String, file: String, loaded: &Loaded) -> Result<(),
 pub(super) fn exit_of(plan: &Plan, context: &Context) -> Exit {
     match &plan.refusal {
         Some(refusal) => {
+            let refusal = refusal.in_words(plan.account.provider().words());
             context.warn(format_args!("refused: {refusal}"));
             Exit::Refused
         }

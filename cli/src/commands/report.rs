@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use steward::model::InWords;
 use steward::policy::Policy;
 use steward::report::page::{About, PageData};
 use steward::report::stale;
@@ -45,6 +46,7 @@ pub async fn run(arguments: args::ReportArgs, context: &Context) -> Result<Exit,
         context.hint(format_args!("wrote {}", out.display()));
     }
     if let Some(refusal) = &loaded.plan.refusal {
+        let refusal = refusal.in_words(loaded.plan.account.provider().words());
         context.warn(format_args!("refused: {refusal}"));
         return Ok(Exit::Refused);
     }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use steward::collect;
-use steward::model::{ImageState, Inventory};
+use steward::model::{ImageState, InWords, Inventory, ProviderWords};
 use steward::plan::rule_of;
 use steward::policy::{Check, Policy, SharedImages};
 use steward::report::{
@@ -77,6 +77,7 @@ pub async fn run(arguments: args::SimulateArgs, context: &Context) -> Result<Exi
     let refused = refused.map(|(who, one)| (who, one.and_then(|one| one.refusal.as_ref())));
     for (who, refusal) in refused {
         if let Some(refusal) = refusal {
+            let refusal = refusal.in_words(simulation.account.provider().words());
             context.warn(format_args!("{who}refused, nothing is removed: {refusal}"));
         }
     }
@@ -87,6 +88,8 @@ pub async fn run(arguments: args::SimulateArgs, context: &Context) -> Result<Exi
 /// What a run reads before it changes anything, but is unknown for images that expire later.
 fn not_known(case: &ComparedPolicy, now: jiff::Timestamp) -> Vec<String> {
     let ComparedPolicy { policy, inventory } = case;
+    let ProviderWords { account, permissions, reported_references, .. } =
+        inventory.account.provider().words();
     let mut notes = Vec::new();
     let unknown = |image: &&steward::model::Image| {
         image.owner_id.as_ref() == Some(&inventory.account)
@@ -98,17 +101,16 @@ fn not_known(case: &ComparedPolicy, now: jiff::Timestamp) -> Vec<String> {
     let unshared = inventory.images.iter().filter(unknown).count();
     if unshared > 0 {
         notes.push(format!(
-            "launch permissions of {unshared} images; the simulation treats these images as not shared. A run with \
-             access to the account reads the permissions of each image before it retires the image, and keeps shared \
+            "{permissions} of {unshared} images; the simulation treats these images as not shared. A run with \
+             access to the {account} reads the permissions of each image before it retires the image, and keeps shared \
              images (see `inventory --launch-permissions`)"
         ));
     }
     if policy.safety.references_check == Check::Required {
-        notes.push(
-            "references from SSM parameters and image recipes to images that expire later; a run with access to the \
-             account reads them first, and keeps images with references"
-                .to_owned(),
-        );
+        notes.push(format!(
+            "{reported_references} to images that expire later; a run with access to the {account} reads them first, \
+             and keeps images with references"
+        ));
     }
     notes.extend(unknown_bin(inventory, policy));
     notes

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::model::{ImageId, ImageState};
+use crate::model::{ImageId, ImageState, InWords, ProviderWords, join_in_words};
 use crate::plan::Action;
 use crate::plan::reason::Reason;
 use crate::plan::snapshots::{SnapshotAction, SnapshotReason};
@@ -70,39 +70,32 @@ impl Change {
     }
 }
 
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl InWords for Change {
+    fn format(&self, words: &ProviderWords, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Gone => f.write_str("no longer exists"),
-            Self::Kept { reasons } => list(f, reasons),
-            Self::SnapshotKept { reasons } => list(f, reasons),
+            Self::Kept { reasons } => f.write_str(&join_in_words(reasons, words, ", ")),
+            Self::SnapshotKept { reasons } => f.write_str(&join_in_words(reasons, words, ", ")),
             Self::Snapshots => f.write_str("snapshots changed since planning"),
-            Self::State { state } => write!(f, "state changed to {state} since planning"),
-            Self::LaunchPermissions => f.write_str("launch permissions changed since planning"),
-            Self::Deprecation => f.write_str("deprecation time changed since planning"),
+            Self::State { state } => {
+                write!(f, "state changed to {} since planning", state.in_words(words))
+            }
+            Self::LaunchPermissions => write!(f, "{} changed since planning", words.permissions),
+            Self::Deprecation => write!(f, "{} changed since planning", words.deprecation_time),
             Self::SnapshotFate => {
                 f.write_str("the planned handling of its snapshots no longer applies")
             }
             Self::Undo => f.write_str("the steps to undo changed since planning"),
-            Self::ImageExists { image } => write!(f, "its image {image} exists"),
+            Self::ImageExists { image } => write!(f, "its image {} exists", image.short()),
             Self::Action { action, reasons } => {
-                write!(f, "the action would now be {action} (")?;
-                list(f, reasons)?;
-                f.write_str(")")
+                let (action, why) = (words.step(action), join_in_words(reasons, words, ", "));
+                write!(f, "the action would now be {action} ({why})")
             }
             Self::SnapshotAction { action, reasons } => {
-                write!(f, "the action would now be {action} (")?;
-                list(f, reasons)?;
-                f.write_str(")")
+                let why = join_in_words(reasons, words, ", ");
+                write!(f, "the action would now be {action} ({why})")
             }
             Self::NotPlanned => f.write_str("no action would be planned now"),
         }
     }
-}
-
-fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, items: &[T]) -> fmt::Result {
-    for (index, item) in items.iter().enumerate() {
-        write!(f, "{}{item}", if index > 0 { ", " } else { "" })?;
-    }
-    Ok(())
 }

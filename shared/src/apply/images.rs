@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt};
 use super::undo::{RestoreStep, undo_all};
 use super::{Change, IN_FLIGHT, MARGIN, Outcome, StepKind, StepResult, TagBatches};
 use crate::cloud::{Cloud, CloudError, ErrorKind, PermissionReadings};
-use crate::model::{ImageId, ResourceId, SnapshotId, Tags};
+use crate::model::{ImageId, InWords, ResourceId, SnapshotId, Tags};
 use crate::plan::reason::Reason;
 use crate::plan::{Action, Decision, Plan, Step};
 use crate::policy::Policy;
@@ -261,6 +261,7 @@ pub(super) fn record(
             tracing::info!(image_id = %image, rule, snapshots_deleted = deleted.len(), "deregistered");
         }
         (StepResult::Changed(change), _) => {
+            let change = change.in_words(image.provider().words());
             tracing::warn!(image_id = %image, %change, "changed since planning; skipped");
         }
         _ => {}

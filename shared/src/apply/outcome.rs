@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Change;
 use crate::cloud::{CloudError, ErrorKind};
-use crate::model::{ImageId, ResourceId, SnapshotId};
+use crate::model::{ImageId, InWords, ResourceId, SnapshotId};
 use crate::plan::Refusal;
 
 /// The outcome of a run. All counts and texts derive from its records.
@@ -169,10 +169,14 @@ impl StepRecord {
 impl fmt::Display for StepRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { resource, step, result } = self;
+        let words = resource.provider().words();
+        let (resource, step) = (resource.short(), words.step(step.into()));
         match result {
             StepResult::Done => write!(f, "{step} of {resource}: done"),
             StepResult::InUse => write!(f, "{step} of {resource}: still in use"),
-            StepResult::Changed(change) => write!(f, "{step} of {resource}: {change}"),
+            StepResult::Changed(change) => {
+                write!(f, "{step} of {resource}: {}", change.in_words(words))
+            }
             StepResult::Deferred => write!(f, "{step} of {resource}: deferred"),
             StepResult::NotReached => write!(f, "{step} of {resource}: not reached"),
             StepResult::Failed(failure) => write!(f, "{step} of {resource}: {}", failure.message),

@@ -33,7 +33,8 @@ impl ImageRun<'_> {
         if decisions.is_empty() {
             return;
         }
-        self.context.stage("disabling and deregistering images", Some(decisions.len()));
+        let stages = &self.plan.account.provider().words().stages;
+        self.context.stage(stages.retiring, Some(decisions.len()));
         let Self { plan, policy, cloud, context, .. } = *self;
         let mut rechecker = Rechecker::new(&decisions, plan, policy, cloud, context, permissions);
         let mut queue = CheckQueue::new(decisions);

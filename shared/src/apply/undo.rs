@@ -9,8 +9,8 @@ use serde::Serialize;
 use super::groups::Groups;
 use crate::cloud::{Cloud, CloudError, ErrorKind};
 use crate::model::{
-    Image, ImageId, LaunchPermission, ResourceId, SnapshotId, TagNames, for_others,
-    join_permissions,
+    Image, ImageId, InWords, LaunchPermission, ProviderWords, ResourceId, SnapshotId, TagNames,
+    for_others, join_permissions,
 };
 use crate::plan::undo::{Deprecation, Undo, permissions_to_restore};
 
@@ -60,13 +60,14 @@ pub enum RestoreStep {
     StateTagsRemoved,
 }
 
-impl fmt::Display for RestoreStep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl InWords for RestoreStep {
+    fn format(&self, words: &ProviderWords, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ProviderWords { from_bin, deprecated, deprecation_time, .. } = words;
         match self {
             Self::SnapshotRecovered { snapshot } => {
-                write!(f, "{snapshot} recovered from the Recycle Bin")
+                write!(f, "{} recovered {from_bin}", snapshot.short())
             }
-            Self::ImageRecovered => f.write_str("recovered from the Recycle Bin"),
+            Self::ImageRecovered => write!(f, "recovered {from_bin}"),
             Self::Kept { key, value } => write!(f, "tagged {key}={value}"),
             Self::Enabled => f.write_str("enabled"),
             Self::Shared { with } => {
@@ -75,9 +76,10 @@ impl fmt::Display for RestoreStep {
             Self::NotShared { with } => {
                 write!(f, "not shared again with {}", join_permissions(with, ", "))
             }
-            Self::DeprecationCancelled => f.write_str("no longer deprecated"),
-            Self::DeprecationRestored { at } => write!(f, "deprecation time reset to {at}"),
+            Self::DeprecationCancelled => write!(f, "no longer {deprecated}"),
+            Self::DeprecationRestored { at } => write!(f, "{deprecation_time} reset to {at}"),
             Self::SnapshotUnmarked { snapshot } => {
+                let snapshot = snapshot.short();
                 write!(f, "{snapshot} is no longer scheduled for deletion: tag removed")
             }
             Self::StateTagsRemoved => f.write_str("no longer tagged as expired"),

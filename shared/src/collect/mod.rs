@@ -35,7 +35,7 @@ pub async fn collect_inventory(
     now: Timestamp,
     context: RunContext<'_>,
 ) -> Inventory {
-    context.stage("reading the account", None);
+    context.stage(target.account.provider().words().stages.listing, None);
     let progress = context.progress;
     let mut inventory = empty(target, now);
     record_images(progress, view.list_images().await, &mut inventory);

@@ -96,7 +96,7 @@ impl Candidate {
         let since = image
             .entered_at
             .map_or(String::new(), |entered_at| format!(" for {}", hours_or_days(entered_at, now)));
-        let age = format!("in the Recycle Bin{since}");
+        let age = format!("{}{since}", image.image_id.provider().words().in_bin);
         Self { image_id: image.image_id.clone(), name: image.name.clone(), age }
     }
 }
@@ -169,8 +169,9 @@ pub async fn find_named(
 
 /// Returns the image of `known` that has `name`, which must be the only one.
 fn choose(name: &str, known: Vec<Candidate>) -> Result<Candidate, NameError> {
-    let (mut named, others): (Vec<_>, Vec<_>) =
-        known.into_iter().partition(|one| *one.name == *name);
+    let (mut named, others): (Vec<_>, Vec<_>) = known
+        .into_iter()
+        .partition(|one| *one.name == *name || one.image_id.is_called(name, &one.name));
     named.sort_by(|a, b| a.image_id.cmp(&b.image_id));
     let name = name.to_owned();
     match named.len() {

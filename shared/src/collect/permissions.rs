@@ -26,7 +26,8 @@ pub async fn read_launch_permissions(
         return;
     }
     let mut tally = PermissionTally::default();
-    context.stage("reading launch permissions", Some(unknown.len()));
+    let stages = &inventory.account.provider().words().stages;
+    context.stage(stages.permissions, Some(unknown.len()));
     let responses = ask_who_may_launch(view, unknown, context).await;
     add_launch_permissions(responses, &mut tally, inventory);
     note_failure(Source::LaunchPermissions, tally.missing_permission(), inventory);

@@ -93,7 +93,8 @@ impl Remnants {
 
 /// Returns whether the snapshot's tags or description attribute it to `image`.
 fn is_of(snapshot: &Snapshot, image: &ImageId, names: &TagNames) -> bool {
-    snapshot.tags.get(&names.image) == Some(image.as_str())
+    let tagged = snapshot.tags.get(&names.image).and_then(|id| id.parse().ok());
+    tagged.as_ref() == Some(image)
         || snapshot.description.as_deref().and_then(made_for).as_ref() == Some(image)
 }
 
@@ -171,4 +172,28 @@ pub async fn read_remnants(
         }
     }
     remnants
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_in_another_spelling_names_the_image() {
+        let id = "/subscriptions/0f0e0d0c-1234-5678-9abc-def012345678/resourceGroups/g/providers/Microsoft.Compute";
+        let image = format!("{id}/images/web");
+        let tag = image.to_uppercase();
+        let inventory = serde_json::json!({
+            "format": 1, "account": "0f0e0d0c-1234-5678-9abc-def012345678",
+            "taken_at": "2026-11-22T12:00:00Z", "images": [], "references": [],
+            "snapshots": [{
+                "snapshot_id": format!("{id}/snapshots/web"), "attribution": "state_tag",
+                "tags": { "IMAGE-STEWARD:image": tag },
+            }],
+        });
+        let inventory = Inventory::from_json(&inventory.to_string()).unwrap();
+        let names = TagNames::under("image-steward:");
+        let found = remnants_in(&inventory, &image.parse().unwrap(), &names);
+        assert_eq!(found.snapshots.len(), 1);
+    }
 }

@@ -34,7 +34,8 @@ pub async fn read_references(
 ) {
     let known: HashSet<&ImageId> = inventory.images.iter().map(|image| &image.image_id).collect();
     let images: Vec<_> = images.iter().filter(|image| known.contains(image)).cloned().collect();
-    context.stage("reading references from EC2", Some(images.len()));
+    let stages = &inventory.account.provider().words().stages;
+    context.stage(stages.references, Some(images.len()));
     let responses = ask_what_refers_to(view, policy, &images, context).await;
     add_references(responses, &mut HashSet::new(), inventory);
 }
@@ -91,7 +92,8 @@ async fn read_evidence(
 ) -> ReadResult {
     let MissingEvidence { references, permissions } = lacking;
     let total = references.len() + permissions.len();
-    context.stage("reading references and launch permissions from EC2", Some(total));
+    let stages = &inventory.account.provider().words().stages;
+    context.stage(stages.references_and_permissions, Some(total));
     let ids = ids_at(permissions, |position| {
         inventory.images.get(position).map(|one| one.image_id.clone())
     });

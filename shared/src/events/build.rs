@@ -1,7 +1,6 @@
 //! Builds events from the outcome of a run.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt::Display;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,7 +11,7 @@ use super::{
     SnapshotStep, SweepCompleted, SweepRefused, VERSION,
 };
 use crate::apply::{Counts, Mode, Outcome, Status, StepKind, StepResult};
-use crate::model::{AccountRegion, ImageId, SnapshotId, Tags};
+use crate::model::{AccountRegion, ImageId, InWords, ProviderWords, SnapshotId, Tags};
 use crate::plan::instance::{InstanceAction, InstanceDecision};
 use crate::plan::notes::Note;
 use crate::plan::snapshots::{SnapshotDecision, SnapshotPlan};
@@ -37,6 +36,10 @@ pub struct EventBuilder<'a> {
 }
 
 impl EventBuilder<'_> {
+    fn words(&self) -> &'static ProviderWords {
+        self.target.account.provider().words()
+    }
+
     fn header(&self) -> EventHeader {
         let AccountRegion { account, region } = self.target;
         let (account, region) = (account.to_string(), region.as_ref().map(ToString::to_string));
@@ -159,7 +162,7 @@ impl EventBuilder<'_> {
             name: decision.name.to_string(),
             rule: decision.rule.as_deref().map(Into::into),
             family: decision.family.as_deref().map(Into::into),
-            reasons: event_reasons(&decision.reasons),
+            reasons: event_reasons(&decision.reasons, self.words()),
             created_at: decision.created_at.map(|at| at.to_string()),
             expired_at: decision.expired_at.map(|at| at.to_string()),
             at: self.now.to_string(),
@@ -189,7 +192,7 @@ impl EventBuilder<'_> {
             snapshot_id: decision.snapshot_id.to_string(),
             image_id: decision.image.as_ref().map(ToString::to_string),
             size_gib: decision.size_gib,
-            reasons: event_reasons(&decision.reasons),
+            reasons: event_reasons(&decision.reasons, self.words()),
             delete_after: decision.delete_after.map(|at| at.to_string()),
             at: self.now.to_string(),
             opt_out_tag: self.keep.to_owned(),
@@ -230,7 +233,7 @@ impl EventBuilder<'_> {
             instance_id: decision.instance_id.to_string(),
             image_id: decision.image_id.as_ref().map(ToString::to_string),
             action: decision.action.to_string(),
-            reasons: event_reasons(&decision.reasons),
+            reasons: event_reasons(&decision.reasons, self.words()),
             at: self.now.to_string(),
         }))
     }
@@ -250,7 +253,7 @@ impl EventBuilder<'_> {
             Event::SweepRefused(SweepRefused {
                 header: self.header(),
                 function: function.to_owned(),
-                refusal: event_reason(refusal),
+                refusal: event_reason(refusal, self.words()),
                 at: self.now.to_string(),
             })
         });
@@ -284,15 +287,15 @@ fn event_notes(notes: &[Note]) -> Vec<EventNote> {
     notes.into_iter().take(MAX_NOTES).map(event_note).collect()
 }
 
-fn event_reasons<R: Serialize + Display>(reasons: &[R]) -> Vec<EventReason>
+fn event_reasons<R: Serialize + InWords>(reasons: &[R], words: &ProviderWords) -> Vec<EventReason>
 where
     for<'r> &'r R: Into<&'static str>,
 {
-    reasons.iter().take(MAX_REASONS).map(event_reason).collect()
+    reasons.iter().take(MAX_REASONS).map(|one| event_reason(one, words)).collect()
 }
 
 /// Creates a reason with its kind, its text and its details.
-fn event_reason<R: Serialize + Display>(reason: &R) -> EventReason
+fn event_reason<R: Serialize + InWords>(reason: &R, words: &ProviderWords) -> EventReason
 where
     for<'r> &'r R: Into<&'static str>,
 {
@@ -301,7 +304,7 @@ where
         serde_json::to_value(reason).and_then(serde_json::from_value).unwrap_or_default();
     // `reason` is the tag of the enum and has a field of its own.
     details.remove("reason");
-    EventReason { reason: kind.to_owned(), text: reason.to_string(), details }
+    EventReason { reason: kind.to_owned(), text: reason.in_words(words).to_string(), details }
 }
 
 #[cfg(test)]

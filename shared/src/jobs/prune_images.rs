@@ -7,7 +7,7 @@ use crate::apply::{self, Counts, Outcome, StepKind, TagBatches};
 use crate::cloud::PermissionReadings;
 use crate::collect;
 use crate::events::Trigger;
-use crate::model::{Inventory, SnapshotFate, SnapshotId};
+use crate::model::{InWords, Inventory, SnapshotFate, SnapshotId, join_in_words};
 use crate::plan::{Action, Plan};
 use crate::tagging::find_untagged;
 
@@ -124,6 +124,7 @@ fn sizes_of_what_goes(plan: &Plan, inventory: &Inventory) -> HashMap<SnapshotId,
 
 /// Logs one line per note and per image to be changed, and one line with the counts.
 fn log_plan(plan: &Plan) {
+    let words = plan.account.provider().words();
     for note in &plan.notes {
         let (kind, text) = (note.kind(), note.to_string());
         match note.is_warning() {
@@ -132,18 +133,18 @@ fn log_plan(plan: &Plan) {
         }
     }
     for decision in plan.decisions.iter().filter(|one| one.action.changes()) {
-        let reasons: Vec<_> = decision.reasons.iter().map(ToString::to_string).collect();
+        let reasons = join_in_words(&decision.reasons, words, ", ");
         tracing::info!(
             image_id = %decision.image_id,
             action = decision.action.kind(),
             rule = decision.rule.as_deref(),
             family = decision.family.as_deref(),
-            reasons = reasons.join(", "),
+            reasons,
             "planned"
         );
     }
     if let Some(refusal) = &plan.refusal {
-        tracing::error!(%refusal, "removals refused");
+        tracing::error!(refusal = %refusal.in_words(words), "removals refused");
     }
     let counts = &plan.summary;
     tracing::info!(

@@ -7,7 +7,7 @@ use super::{
 use crate::apply::{Counts, MARGIN, Status, StepKind, StepRecord, StepResult};
 use crate::cloud::{CloudError, ErrorKind};
 use crate::events::Trigger;
-use crate::model::{ImageId, ImageState, InstanceId};
+use crate::model::{ImageId, ImageState, InstanceId, join_in_words};
 use crate::plan::instance::{
     InstanceAction, InstanceDecision, NOT_ALLOWED, asks_for, decide_instance, is_at_its_end,
     not_allowed,
@@ -177,8 +177,8 @@ impl Job<'_> {
 
 fn log_kept(decision: &InstanceDecision) {
     let InstanceDecision { instance_id, reasons, .. } = decision;
-    let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
-    tracing::warn!(%instance_id, reasons = reasons.join("; "), "instance not retired");
+    let reasons = join_in_words(reasons, instance_id.provider().words(), "; ");
+    tracing::warn!(%instance_id, reasons, "instance not retired");
 }
 
 impl Retired {

@@ -53,7 +53,8 @@ impl Job<'_> {
                 return Ok(JobReport::ignored(format!("{image} no longer exists")));
             }
             ImageLookup::Foreign => {
-                return Ok(JobReport::ignored(format!("{image} belongs to another account")));
+                let account = image.provider().words().account;
+                return Ok(JobReport::ignored(format!("{image} belongs to another {account}")));
             }
         };
         let mut tagged = Tagged {

@@ -22,8 +22,7 @@ pub(crate) fn canonical(text: &str) -> Option<String> {
     match segments[..] {
         ["subscriptions", subscription, "resourcegroups", _, "providers", _, ref pairs @ ..] => {
             let is_complete = !pairs.is_empty() && pairs.len() % 2 == 0;
-            (is_subscription(subscription) && is_complete && segments.iter().all(is_name))
-                .then_some(id)
+            (is_uuid(subscription) && is_complete && segments.iter().all(is_name)).then_some(id)
         }
         _ => None,
     }
@@ -47,8 +46,17 @@ pub(crate) fn names(id: &str) -> impl Iterator<Item = &str> {
     id.split('/').skip(8).step_by(2)
 }
 
-/// Whether `text` is the canonical ID of a subscription: a UUID in lower case.
-pub(crate) fn is_subscription(text: &str) -> bool {
+/// The names that identify the resource with this canonical ID in its subscription:
+/// `gallery/definition/1.2.3`, because a subscription has one gallery of a name, and for all other
+/// resources `group/name`, or `group/scale-set/0` for an instance.
+pub(crate) fn short(id: &str) -> String {
+    let is_in_gallery = resource_type(id).starts_with("microsoft.compute/galleries");
+    let group = id.split('/').nth(4).filter(|_| !is_in_gallery);
+    group.into_iter().chain(names(id)).collect::<Vec<_>>().join("/")
+}
+
+/// Whether `text` is a UUID in lower case, such as the canonical ID of a subscription or a tenant.
+pub(crate) fn is_uuid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(at, byte)| match at {
             8 | 13 | 18 | 23 => byte == b'-',
@@ -80,6 +88,12 @@ mod tests {
         assert_eq!(canonical(&lower), Some(lower.clone()));
         assert_eq!(resource_type(&lower), "microsoft.compute/images");
         assert_eq!(names(&lower).collect::<Vec<_>>(), ["web-1"]);
+        assert_eq!(short(&lower), "golden/web-1");
+        let (group, _) = lower.split_once("/images/").unwrap();
+        let version = format!("{group}/galleries/shared/images/web/versions/1.2.3");
+        assert_eq!(short(&version), "shared/web/1.2.3");
+        let instance = format!("{group}/virtualmachinescalesets/web/virtualmachines/0");
+        assert_eq!(short(&instance), "golden/web/0");
         assert_eq!(fold_case("ΣΑΣ"), fold_case("σας"));
         assert_eq!(fold_case("ſ"), fold_case("S"));
     }

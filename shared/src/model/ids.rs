@@ -5,6 +5,7 @@
 //! spelling. AWS IDs have at most 22 characters, which [`SmolStr`] stores without an allocation. This
 //! matters because an account may have a million images, whose IDs are hashed and compared.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -97,6 +98,15 @@ id!(
     |text| resource(text, "ami-", &[GALLERY_VERSION, "microsoft.compute/images"])
 );
 id!(
+    /// The ID of an image definition of an Azure gallery: an ARM ID. The versions of the definition
+    /// are images.
+    DefinitionId, "the ID of an image definition",
+    "expected the ARM ID of a gallery image definition",
+    |text| arm_id::canonical(text)
+        .filter(|id| arm_id::resource_type(id) == GALLERY_DEFINITION)
+        .map(Into::into)
+);
+id!(
     /// The ID of a snapshot: `snap-…`, or the ARM ID of a snapshot or a managed disk.
     SnapshotId, "a snapshot ID", "expected snap- followed by digits or lowercase letters",
     |text| resource(text, "snap-", &["microsoft.compute/snapshots", "microsoft.compute/disks"])
@@ -113,7 +123,7 @@ id!(
     |text| {
         let is_aws = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
         let subscription = || {
-            Some(text.to_ascii_lowercase()).filter(|text| arm_id::is_subscription(text))
+            Some(text.to_ascii_lowercase()).filter(|text| arm_id::is_uuid(text))
         };
         if is_aws { Some(text.into()) } else { subscription().map(Into::into) }
     }
@@ -131,6 +141,8 @@ id!(
 
 /// The resource type of a gallery image version.
 const GALLERY_VERSION: &str = "microsoft.compute/galleries/images/versions";
+/// The resource type of an image definition of a gallery.
+const GALLERY_DEFINITION: &str = "microsoft.compute/galleries/images";
 
 macro_rules! provider_of_id {
     ($($name:ident),*) => {$(
@@ -141,13 +153,11 @@ macro_rules! provider_of_id {
             }
 
             /// The ID as it is shown to people: an EC2 ID as it is, and for Azure the names that
-            /// identify the resource within its resource group: `gallery/definition/1.2.3`.
-            pub fn short(&self) -> std::borrow::Cow<'_, str> {
+            /// identify the resource in its subscription; see [`arm_id::short`].
+            pub fn short(&self) -> Cow<'_, str> {
                 match self.provider() {
                     Provider::Aws => self.as_str().into(),
-                    Provider::Azure => {
-                        arm_id::names(self.as_str()).collect::<Vec<_>>().join("/").into()
-                    }
+                    Provider::Azure => arm_id::short(self.as_str()).into(),
                 }
             }
         }
@@ -178,6 +188,23 @@ impl ImageId {
                 text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
             }
         }
+    }
+
+    /// Whether `name` is a part of the ID as it is shown to people, so that showing both would repeat
+    /// it. Always false for an EC2 ID.
+    pub fn contains_name(&self, name: &str) -> bool {
+        let is_azure = self.provider() == Provider::Azure;
+        let name = arm_id::fold_case(name);
+        let short = self.short();
+        is_azure && (*short == name || short.rsplit_once('/').is_some_and(|(_, last)| last == name))
+    }
+
+    /// Whether people may mean the image by `text`, although it is neither its ID nor, to the
+    /// letter, its `name`: Azure ignores case, and tables show [`short`](Self::short).
+    pub(crate) fn is_called(&self, text: &str, name: &str) -> bool {
+        let text = arm_id::fold_case(text);
+        self.provider() == Provider::Azure
+            && (text == arm_id::fold_case(name) || text == *self.short())
     }
 
     /// The subscription in an ARM ID; `None` for an EC2 ID.
@@ -234,6 +261,24 @@ impl ResourceId {
             Self::Image(id) => id.as_str(),
             Self::Snapshot(id) => id.as_str(),
             Self::Instance(id) => id.as_str(),
+        }
+    }
+
+    /// The provider whose form the ID has.
+    pub fn provider(&self) -> Provider {
+        match self {
+            Self::Image(id) => id.provider(),
+            Self::Snapshot(id) => id.provider(),
+            Self::Instance(id) => id.provider(),
+        }
+    }
+
+    /// The ID as it is shown to people; see [`ImageId::short`].
+    pub fn short(&self) -> Cow<'_, str> {
+        match self {
+            Self::Image(id) => id.short(),
+            Self::Snapshot(id) => id.short(),
+            Self::Instance(id) => id.short(),
         }
     }
 

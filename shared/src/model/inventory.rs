@@ -17,6 +17,7 @@ use super::{
     AccountId, Attribution, Capabilities, DocumentKind, FormatError, FormatNumber, IgnoredTemplate,
     ImageId, InstanceId, LaunchPermission, Provider, Recoverability, RecycledImage, Reference,
     Region, RetentionRule, SnapshotId, SnapshotReference, Tags, Unread, VolumePermission,
+    for_others,
 };
 
 /// All input of a plan except the policy and the time.
@@ -181,11 +182,31 @@ impl Image {
         }
     }
 
+    /// Whether the image is specialized, so that it contains the accounts and secrets of its source,
+    /// and others may launch it.
+    pub fn is_specialized_and_shared(&self) -> bool {
+        let permissions = self.launch_permissions.as_deref().unwrap_or_default();
+        let is_shared =
+            self.public || for_others(permissions, self.owner_id.as_ref()).next().is_some();
+        self.os_state.as_deref() == Some(SPECIALIZED) && is_shared
+    }
+
+    /// The size of the image's disks in GiB, if no snapshots back it and a size is known, and the
+    /// number of disks of unknown size.
+    pub(crate) fn disk_sizes(&self) -> (Option<u32>, usize) {
+        let disks: &[ImageDisk] = if self.snapshots.is_empty() { &self.disks } else { &[] };
+        let known = disks.iter().filter_map(|disk| disk.size_gib).reduce(u32::saturating_add);
+        (known, disks.iter().filter(|disk| disk.size_gib.is_none()).count())
+    }
+
     /// The snapshots that back the image, and those that it was created from.
     pub fn all_snapshots(&self) -> impl Iterator<Item = &SnapshotId> {
         self.snapshots.iter().chain(&self.sources)
     }
 }
+
+/// The value of [`Image::os_state`] of a specialized image.
+const SPECIALIZED: &str = "specialized";
 
 /// A disk of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,6 +16,7 @@ mod inventory;
 mod keep_tag;
 mod permission;
 mod provider;
+mod provider_words;
 mod recycle_bin;
 mod reference;
 mod tag_names;
@@ -31,8 +32,8 @@ pub(crate) use deletion_mark::{MAX_TAG_SKEW, exact_time};
 pub(crate) use document::unknown_field;
 pub use document::{DocumentKind, FormatError, FormatNumber};
 pub use ids::{
-    AccountId, AccountRegion, ImageId, InstanceId, ParseIdError, Region, ResourceId, SnapshotId,
-    place_of,
+    AccountId, AccountRegion, DefinitionId, ImageId, InstanceId, ParseIdError, Region, ResourceId,
+    SnapshotId, place_of,
 };
 pub use image_ref::{ImageRef, ParseImageRefError, ResourceRef};
 pub use instance::{Instance, InstanceProtection, InstanceState};
@@ -45,6 +46,7 @@ pub(crate) use permission::for_others;
 pub use permission::join_permissions;
 pub use permission::{LaunchPermission, VolumePermission};
 pub use provider::Provider;
+pub use provider_words::{InWords, ProviderWords, StageWords, Verb, Worded, join_in_words};
 pub use recycle_bin::{Recyclable, RecycledImage, RecycledSnapshot, RetentionRule};
 pub use reference::{
     ComputeEnvironments, IgnoredTemplate, Reference, ReferenceKind, ReferenceScope,

@@ -1,5 +1,6 @@
 //! References to images and snapshots, and the sources in which they are searched.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::inventory::is_false;
-use super::{AccountId, ImageId, SnapshotId};
+use super::{AccountId, ImageId, SnapshotId, arm_id};
 
 /// A reference: a resource that uses an image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -141,16 +142,24 @@ impl fmt::Display for ResourceText<'_> {
             (Some(name), id) if name != id => write!(f, " {name} ({id})")?,
             (_, id) => write!(f, " {id}")?,
         }
-        version.map_or(Ok(()), |version| write!(f, " v{version}"))
+        version.map_or(Ok(()), |version| match arn.starts_with('/') {
+            // Such as `latest`.
+            true => write!(f, " ({version})"),
+            false => write!(f, " v{version}"),
+        })
     }
 }
 
 /// The resource ID or name in an ARN, without the resource type: `i-0123456789abcdef0`,
-/// `/golden/web`. Text that is not an ARN is returned unchanged.
-pub(crate) fn short_id(arn: &str) -> &str {
-    if arn.starts_with("/subscriptions/") {
-        return arn.rsplit('/').next().unwrap_or(arn);
+/// `/golden/web`; or the short form of an ARM ID. Other text is returned unchanged.
+pub(crate) fn short_id(arn: &str) -> Cow<'_, str> {
+    match arm_id::canonical(arn) {
+        Some(id) => arm_id::short(&id).into(),
+        None => id_in_arn(arn).into(),
     }
+}
+
+fn id_in_arn(arn: &str) -> &str {
     let Some(resource) = arn.strip_prefix("arn:").and_then(|rest| rest.splitn(5, ':').nth(4))
     else {
         return arn;

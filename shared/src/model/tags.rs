@@ -54,13 +54,15 @@ impl Tags {
         a == b || (self.ignores_case && fold_case(a) == fold_case(b))
     }
 
+    /// Whether `key` begins with `prefix` for the provider of the resource.
+    pub fn begins_with(&self, key: &str, prefix: &str) -> bool {
+        key.starts_with(prefix)
+            || (self.ignores_case && fold_case(key).starts_with(&fold_case(prefix)))
+    }
+
     /// The tags whose keys begin with `prefix`.
-    pub fn under(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
-        let folded = self.ignores_case.then(|| fold_case(prefix));
-        self.iter().filter(move |(key, _)| match &folded {
-            Some(folded) => fold_case(key).starts_with(folded.as_str()),
-            None => key.starts_with(prefix),
-        })
+    pub fn under<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.iter().filter(move |(key, _)| self.begins_with(key, prefix))
     }
 
     /// Whether there is a tag `key`, with any value.
@@ -85,20 +87,33 @@ impl Tags {
 
     /// These tags combined with `more`. If both contain a key, the value in `more` is used.
     pub fn with(&self, more: &Self) -> Self {
-        let replaced = |key: &str| more.iter().any(|(other, _)| self.is_same_key(key, other));
+        let by_provider = if more.ignores_case { more } else { self };
+        let replaced =
+            |key: &str| more.iter().any(|(other, _)| by_provider.is_same_key(key, other));
         let kept = self.iter().filter(|(key, _)| !replaced(key));
-        Self { ignores_case: self.ignores_case, ..kept.chain(more.iter()).collect() }
+        Self { ignores_case: by_provider.ignores_case, ..kept.chain(more.iter()).collect() }
     }
 
     /// These tags without the tags in `keys`.
     pub fn without(&self, keys: &[String]) -> Self {
-        let is_in = |key: &str| keys.iter().any(|other| self.is_same_key(key, other));
-        let kept = self.iter().filter(|(key, _)| !is_in(key)).collect();
+        self.filter(|key, _| !keys.iter().any(|other| self.is_same_key(key, other)))
+    }
+
+    /// These tags without those whose keys begin with `prefix`.
+    pub fn without_prefix(&self, prefix: &str) -> Self {
+        self.filter(|key, _| !self.begins_with(key, prefix))
+    }
+
+    /// Those of these tags that `is_kept` accepts by key and value. In contrast to collecting
+    /// [`iter`](Self::iter), the result compares keys as these tags do.
+    pub fn filter(&self, is_kept: impl Fn(&str, &str) -> bool) -> Self {
+        let kept = self.iter().filter(|(key, value)| is_kept(key, value)).collect();
         Self { ignores_case: self.ignores_case, ..kept }
     }
 }
 
-/// If a key occurs several times, its last value is used.
+/// If a key occurs several times, its last value is used. The result compares keys exactly: use it
+/// for tags to write, and [`Tags::filter`] for a part of the tags of a resource.
 impl<K: Into<Box<str>>, V: Into<Box<str>>> FromIterator<(K, V)> for Tags {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
         let mut all: Vec<(Box<str>, Box<str>)> =
@@ -158,8 +173,14 @@ mod tests {
         assert_eq!(azure.under("image-steward:").count(), 1);
         let less = azure.without(&["image-steward:keep".into()]);
         assert_eq!((less.len(), less.get("TEAM")), (1, Some("2")));
+        let others = azure.without_prefix("image-steward:");
+        assert_eq!((others.len(), others.get("TEAM")), (1, Some("2")));
+        let kept = azure.filter(|_, value| value == "1");
+        assert_eq!((kept.len(), kept.get("image-steward:KEEP")), (1, Some("1")));
         let more = azure.with(&tags(&[("TEAM", "3")]));
         assert_eq!((more.len(), more.get("team")), (2, Some("3")));
+        let under = tags(&[("TEAM", "3")]).with(&azure);
+        assert_eq!((under.len(), under.get("team")), (2, Some("2")));
     }
 
     #[test]

@@ -97,6 +97,7 @@ pub(super) fn family_key(rule: &Rule, image: &Image, key: &mut String) -> Result
             GroupBy::Tag(tag) => ("tag:", tag.as_str(), image.tags.get(tag)),
             GroupBy::Architecture => ("", "architecture", image.architecture.as_deref()),
             GroupBy::Platform => ("", "platform", image.platform.as_deref()),
+            GroupBy::Definition => ("", "definition", image.definition.as_deref()),
             GroupBy::NamePrefix => ("", "name", prefix.as_deref()),
         };
         let Some(value) = value.filter(|value| !value.is_empty()) else {
@@ -172,6 +173,21 @@ mod tests {
         assert_eq!(key_of("web", "1"), "tag:A=web,tag:B=1");
         assert_eq!(key_of("ä,b", r",\c\"), r"tag:A=ä\,b,tag:B=\,\\c\\");
         assert_ne!(key_of("x,tag:B=y", "z"), key_of("x", "y,tag:B=z"));
+    }
+
+    #[test]
+    fn images_without_a_definition_are_in_no_family() {
+        let of = |definition: Option<&str>| {
+            let group_by = r#"["definition", "architecture"]"#;
+            key_under(
+                group_by,
+                serde_json::json!({ "definition": definition, "architecture": "x64" }),
+            )
+        };
+        assert_eq!(of(Some("gallery/web")), "definition=gallery/web,architecture=x64");
+        for missing in [None, Some("")] {
+            assert_eq!(of(missing), "lacks definition");
+        }
     }
 
     #[test]

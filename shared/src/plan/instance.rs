@@ -13,8 +13,8 @@ use serde::Serialize;
 use super::protect::opt_out;
 use super::state_tags::{UnknownTag, unknown_keys};
 use crate::model::{
-    AccountId, Image, ImageId, ImageState, Instance, InstanceId, InstanceProtection, InstanceState,
-    Snapshot, SnapshotId,
+    AccountId, Image, ImageId, ImageState, InWords, Instance, InstanceId, InstanceProtection,
+    InstanceState, ProviderWords, Snapshot, SnapshotId,
 };
 use crate::policy::{Policy, RetireAction};
 
@@ -303,25 +303,26 @@ fn lost_volumes(instance: &Instance, snapshots: &[Snapshot]) -> Option<InstanceR
     (!volumes.is_empty()).then_some(InstanceReason::VolumesNotInImage { volumes })
 }
 
-impl fmt::Display for InstanceReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl InWords for InstanceReason {
+    fn format(&self, words: &ProviderWords, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ProviderWords { account, instance, .. } = words;
         match self {
             Self::NotAllowed => write!(f, "{NOT_ALLOWED}"),
-            Self::Imaged { image } => write!(f, "its image {image} is available"),
+            Self::Imaged { image } => write!(f, "its image {} is available", image.short()),
             Self::NotAsked => write!(f, "the tag that requests retirement was removed"),
             Self::NoSuchImage { asked } => write!(f, "image `{asked}` not found"),
-            Self::ImageState { state } => write!(f, "the image is {state}"),
-            Self::NotOurImage => write!(f, "the image belongs to another account"),
+            Self::ImageState { state } => write!(f, "the image is {}", state.in_words(words)),
+            Self::NotOurImage => write!(f, "the image belongs to another {account}"),
             Self::NotItsImage { made_from: Some(other) } => {
-                write!(f, "the image was created from {other}")
+                write!(f, "the image was created from {}", other.short())
             }
             Self::NotItsImage { made_from: None } => {
-                write!(f, "the source instance of the image is unknown")
+                write!(f, "the source {instance} of the image is unknown")
             }
             Self::ImageExpired => write!(f, "the image is expired"),
             Self::NoSnapshots => write!(f, "the image has no snapshots"),
             Self::SnapshotsIncomplete { snapshots } => {
-                let ids: Vec<_> = snapshots.iter().map(SnapshotId::as_str).collect();
+                let ids: Vec<_> = snapshots.iter().map(SnapshotId::short).collect();
                 write!(f, "snapshots are incomplete or missing: {}", ids.join(", "))
             }
             Self::VolumesNotInImage { volumes } => {
@@ -335,7 +336,7 @@ impl fmt::Display for InstanceReason {
                 write!(f, "started at {at}, after the image was created")
             }
             Self::AgeUnknown => {
-                write!(f, "start time of the instance or creation time of the image unknown")
+                write!(f, "start time of the {instance} or creation time of the image unknown")
             }
             Self::OptedOut { until, note } => {
                 write!(f, "excluded by tag")?;
@@ -346,7 +347,7 @@ impl fmt::Display for InstanceReason {
             Self::TerminationProtected => write!(f, "termination protection"),
             Self::StopProtected => write!(f, "stop protection"),
             Self::MemberOf { of } => write!(f, "part of {of}"),
-            Self::State { state } => write!(f, "the instance is {state}"),
+            Self::State { state } => write!(f, "the {instance} is {state}"),
         }
     }
 }

@@ -14,8 +14,8 @@ use crate::policy::{Keep, Policy, Rule, matching_tags};
 /// The rank of an image in its family, and the reasons why a rule keeps it.
 pub(super) struct FamilyRank {
     /// The rank; the newest image is 1. For an image that can be launched, disabled images do not
-    /// count, nor do images whose availability was not confirmed. For a disabled image, all newer
-    /// images count.
+    /// count. For a disabled image, all newer images count. Images whose availability was not
+    /// confirmed never count.
     pub(super) rank: u32,
     /// The number of images that count.
     pub(super) of: u32,
@@ -68,29 +68,32 @@ pub(super) fn ranked(
         image.state == ImageState::Disabled && !enabled.contains(&&image.image_id)
     };
     let members = &family.members;
-    let is_counted = |member: &Member<'_>| !is_disabled(member) && !member.image.unconfirmed;
-    let launchable = members.iter().filter(|member| is_counted(member)).count();
+    let confirmed = || members.iter().filter(|member| !member.image.unconfirmed);
+    let launchable = confirmed().filter(|member| !is_disabled(member)).count();
     let has_disabled = members.iter().any(is_disabled);
     let mut of_launchable = Counting::new(&rule.keep, launchable);
-    let mut of_all = Counting::new(&rule.keep, members.len());
+    let mut of_all = Counting::new(&rule.keep, confirmed().count());
     let mut ranked = Vec::with_capacity(members.len());
     for member in members {
         let image = member.image;
         let made = LazyCell::new(|| Local::of(member.created_at, zone));
-        let by_all = has_disabled.then(|| of_all.next(&made));
-        let (rank, of, by_calendar) = match by_all.filter(|_| is_disabled(member)) {
-            Some(by_all) => (of_all.rank, of_all.of, by_all),
-            // The image takes no place, so it does not change what the next one counts.
-            None if image.unconfirmed => {
-                let mut of_launchable = of_launchable.clone();
-                let by_launchable = of_launchable.next(&made);
-                (of_launchable.rank, of_launchable.of, by_launchable)
-            }
-            None => {
-                let by_launchable = of_launchable.next(&made);
-                (of_launchable.rank, of_launchable.of, by_launchable)
-            }
+        let count = |counting: &mut Counting| {
+            let mut own;
+            let counting = match image.unconfirmed {
+                // The image takes no place, so it does not change what the next one counts.
+                true => {
+                    own = counting.clone();
+                    &mut own
+                }
+                false => counting,
+            };
+            let by_calendar = counting.next(&made);
+            let of = counting.of.saturating_add(u32::from(image.unconfirmed));
+            (counting.rank, of, by_calendar)
         };
+        let by_all = has_disabled.then(|| count(&mut of_all));
+        let by_all = by_all.filter(|_| is_disabled(member));
+        let (rank, of, by_calendar) = by_all.unwrap_or_else(|| count(&mut of_launchable));
         let mut reasons = Vec::from_iter(rule.keep.all.then_some(Reason::KeepAll));
         if rank <= *last {
             reasons.push(Reason::Last { rank, of: *last });

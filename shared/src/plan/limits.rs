@@ -5,14 +5,21 @@ use super::reason::{Cap, Reason};
 use super::steps::StepDraft;
 use super::{Action, Refusal};
 use crate::model::Inventory;
-use crate::policy::Safety;
+use crate::policy::{Policy, Safety, UnsupportedPolicy};
 
 /// The reason to remove nothing, if there is one. `matched` is the number of images that rules
 /// match and may retire.
 ///
+/// A key that was meant to protect images, and that the provider does not support, always causes a
+/// refusal: without it, the policy would remove what its author wanted to keep.
+///
 /// A source that could not be read always causes a refusal, so that a missing permission is noticed
 /// on the first day. Too few references cause a refusal only if a rule matches an image.
-pub(super) fn refusal(inventory: &Inventory, safety: &Safety, matched: usize) -> Option<Refusal> {
+pub(super) fn refusal(inventory: &Inventory, policy: &Policy, matched: usize) -> Option<Refusal> {
+    let safety = &policy.safety;
+    if let Err(UnsupportedPolicy { keys }) = policy.check_for(inventory.account.provider()) {
+        return Some(Refusal::UnsupportedPolicy { keys });
+    }
     if !inventory.unread.is_empty() {
         return Some(Refusal::Unread { sources: inventory.unread.clone() });
     }

@@ -59,13 +59,15 @@ fn holds(matches: &Match, cutoffs: &Cutoffs, image: &Image) -> Option<bool> {
 
 /// The same as [`holds`], without considering `not`.
 fn holds_but_exceptions(matches: &Match, cutoffs: &Cutoffs, image: &Image) -> Option<bool> {
-    let Match { name, tags, architecture, platform, owner_alias, older_than: _, not: _ } = matches;
+    let Match { name, tags, architecture, platform, os_state, owner_alias, older_than: _, not: _ } =
+        matches;
     // If one condition is not met, unknown values do not matter.
     let mut is_known = true;
     for (glob, value) in [
         (name, Some(&*image.name)),
         (architecture, image.architecture.as_deref()),
         (platform, image.platform.as_deref()),
+        (os_state, image.os_state.as_deref()),
         (owner_alias, image.owner_alias.as_deref()),
     ] {
         match (glob, value.filter(|value| !value.is_empty())) {
@@ -107,6 +109,7 @@ pub(super) enum TextField {
     Name,
     Architecture,
     Platform,
+    OsState,
     OwnerAlias,
 }
 
@@ -117,6 +120,7 @@ impl TextField {
             Self::Name => "name",
             Self::Architecture => "architecture",
             Self::Platform => "platform",
+            Self::OsState => "os_state",
             Self::OwnerAlias => "owner_alias",
         }
     }
@@ -124,11 +128,13 @@ impl TextField {
 
 /// The conditions in `matches`, without its exceptions.
 pub(super) fn conditions<'a>(matches: &'a Match, cutoffs: &Cutoffs) -> Vec<Condition<'a>> {
-    let Match { name, tags, architecture, platform, owner_alias, older_than, not: _ } = matches;
+    let Match { name, tags, architecture, platform, os_state, owner_alias, older_than, not: _ } =
+        matches;
     let texts = [
         (TextField::Name, name),
         (TextField::Architecture, architecture),
         (TextField::Platform, platform),
+        (TextField::OsState, os_state),
         (TextField::OwnerAlias, owner_alias),
     ];
     let texts = texts.into_iter().filter_map(|(field, glob)| Some((field, glob.as_ref()?)));
@@ -147,6 +153,7 @@ impl Condition<'_> {
                     TextField::Name => Some(&*image.name),
                     TextField::Architecture => image.architecture.as_deref(),
                     TextField::Platform => image.platform.as_deref(),
+                    TextField::OsState => image.os_state.as_deref(),
                     TextField::OwnerAlias => image.owner_alias.as_deref(),
                 };
                 value.filter(|value| !value.is_empty())

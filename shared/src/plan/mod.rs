@@ -57,6 +57,7 @@ use uses::{ReferencesTo, Uses};
 
 use crate::model::{
     AccountId, Image, ImageId, ImageState, Inventory, Reference, Region, SnapshotFate, SnapshotId,
+    is_false,
 };
 use crate::policy::{Policy, Rule};
 
@@ -108,15 +109,19 @@ pub struct Decision {
     pub deregister_at: Option<Timestamp>,
     /// The snapshots that back the image.
     pub snapshots: Box<[SnapshotId]>,
-    /// The total size of the snapshots' volumes in GiB, as far as it is known. It is an upper bound
-    /// on the storage that they use. Snapshots that several images share count for each of them.
-    /// Absent if no size is known.
+    /// The total size of the snapshots' volumes in GiB, or of the image's disks if no snapshots back
+    /// it, as far as it is known. It is an upper bound on the storage that they use. Snapshots that
+    /// several images share count for each of them. Absent if no size is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_gib: Option<u32>,
     /// The number of accounts, organizations and other grantees that may launch the image; absent
     /// if this was not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared_with: Option<u32>,
+    /// Whether the image is specialized and others may launch it, who can then read the accounts and
+    /// secrets of its source.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub specialized_and_shared: bool,
 }
 
 /// What applying a plan does with an image.
@@ -326,7 +331,7 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
     let notes = notes::of(inventory, policy, &cutoffs, &rules, now);
     let may_retire = |image: &&&Image| may_retire(image, &inventory.account);
     let matched = rules.iter().flat_map(|rule| &rule.images).filter(may_retire).count();
-    let refusal = limits::refusal(inventory, &policy.safety, matched);
+    let refusal = limits::refusal(inventory, policy, matched);
     let facts = PlanFacts {
         inventory,
         policy,
@@ -480,6 +485,10 @@ pub fn recheck(
     match rule {
         Some(rule) => kept.extend(keep::own_reasons(&rule.keep, image)),
         None => kept.push(Reason::NoRule),
+    }
+    if matches!(decision.action, Action::Deregister { .. }) {
+        let what = protect::unrecoverable_now(image, &policy.safety);
+        kept.extend(what.map(|what| Reason::NotRecoverable { what }));
     }
     kept
 }

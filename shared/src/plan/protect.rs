@@ -19,6 +19,11 @@ pub(super) fn is_ours(image: &Image, account: &AccountId) -> bool {
     image.owner_id.as_ref() == Some(account)
 }
 
+/// Whether a run may change an image in this state.
+pub(super) fn has_final_state(image: &Image) -> bool {
+    matches!(image.state, ImageState::Available | ImageState::Disabled | ImageState::Failed)
+}
+
 /// All protections of `image`, which has these `references` and is matched by `rule`, if any.
 pub(super) fn protections(
     image: &Image,
@@ -32,7 +37,7 @@ pub(super) fn protections(
     if !is_ours(image, account) {
         reasons.push(Reason::NotOurs { owner: image.owner_id.clone() });
     }
-    if !matches!(image.state, ImageState::Available | ImageState::Disabled | ImageState::Failed) {
+    if !has_final_state(image) {
         reasons.push(Reason::State { state: image.state });
     }
     if image.protected {
@@ -44,7 +49,7 @@ pub(super) fn protections(
     if let Some(tag) = opt_out(&image.tags, &policy.tag_names.keep, now, &policy.timezone) {
         reasons.push(Reason::OptedOut { until: tag.until, note: tag.note });
     }
-    if policy.safety.pinned.binary_search(&image.image_id).is_ok() {
+    if policy.safety.pinned.contains(&image.image_id) {
         reasons.push(Reason::Pinned);
     }
     let tags = policy.safety.keep_tags_among(&image.tags);
@@ -54,7 +59,8 @@ pub(super) fn protections(
     reasons.extend(references.reasons());
     let with = shared_with(image, policy);
     // A permission that could not be restored is not removed, whatever the policy allows.
-    let is_unknown = with.iter().any(|one| matches!(one, LaunchPermission::Unknown(_)));
+    let provider = image.image_id.provider();
+    let is_unknown = with.iter().any(|one| !one.is_known_to(provider));
     // Without a rule, nothing allows shared images to be retired.
     let keeps_shared = rule.is_none_or(|rule| rule.shared_images == SharedImages::Keep);
     if is_unknown || (keeps_shared && !with.is_empty()) {
@@ -139,9 +145,7 @@ impl<'a> Recovery<'a> {
         } else {
             HashMap::new()
         };
-        let is_required = safety.recycle_bin == Check::Required;
-        let required_days = is_required.then_some(safety.recycle_bin_days);
-        Self { rules, snapshots, required_days }
+        Self { rules, snapshots, required_days: required_days(safety) }
     }
 
     /// The kinds of resource that no rule covers.
@@ -156,13 +160,8 @@ impl<'a> Recovery<'a> {
 
     /// Which part of `image` could not be restored.
     pub(super) fn leaves_out(&self, image: &Image) -> Option<Unrecoverable> {
-        match (image.capabilities.recovery, self.required_days) {
-            (Recoverability::ByRules, _) => {}
-            (_, None) => return None,
-            (Recoverability::Unsupported, Some(_)) => return Some(Unrecoverable::Unsupported),
-            (Recoverability::Days(days), Some(required)) => {
-                return (days < required).then_some(Unrecoverable::Sooner { days });
-            }
+        if image.capabilities.recovery != Recoverability::ByRules {
+            return unrecoverable(image.capabilities.recovery, self.required_days);
         }
         if !self.covers(Recyclable::Images, &image.tags) {
             return Some(Unrecoverable::Images);
@@ -188,11 +187,9 @@ impl<'a> Recovery<'a> {
 
     /// Whether `snapshot` could be restored after its deletion, as far as the policy requires it.
     pub(super) fn covers_snapshot(&self, snapshot: &Snapshot) -> bool {
-        match (snapshot.recovery, self.required_days) {
-            (Recoverability::ByRules, _) => self.covers(Recyclable::Snapshots, &snapshot.tags),
-            (_, None) => true,
-            (Recoverability::Unsupported, Some(_)) => false,
-            (Recoverability::Days(days), Some(required)) => days >= required,
+        match snapshot.recovery {
+            Recoverability::ByRules => self.covers(Recyclable::Snapshots, &snapshot.tags),
+            recovery => unrecoverable(recovery, self.required_days).is_none(),
         }
     }
 
@@ -236,6 +233,29 @@ impl<'a> Recovery<'a> {
         let days = self.days(Recyclable::Snapshots, Some(tags))?;
         at.checked_add(SignedDuration::from_hours(24 * i64::from(days))).ok()
     }
+}
+
+/// The minimum retention in days of what is removed; `None` if the policy does not require any.
+fn required_days(safety: &Safety) -> Option<u32> {
+    (safety.recycle_bin == Check::Required).then_some(safety.recycle_bin_days)
+}
+
+/// Why a resource that can be recovered like this could not be restored for as long as required.
+/// `None` if it could, or if this depends on rules.
+fn unrecoverable(recovery: Recoverability, required_days: Option<u32>) -> Option<Unrecoverable> {
+    match (recovery, required_days?) {
+        (Recoverability::ByRules, _) => None,
+        (Recoverability::Unsupported, _) => Some(Unrecoverable::Unsupported),
+        (Recoverability::Days(days), required) => {
+            (days < required).then_some(Unrecoverable::Sooner { days })
+        }
+    }
+}
+
+/// Why `image`, as it is now, could not be restored after its removal, as far as the provider
+/// reports it with the image.
+pub(super) fn unrecoverable_now(image: &Image, safety: &Safety) -> Option<Unrecoverable> {
+    unrecoverable(image.capabilities.recovery, required_days(safety))
 }
 
 /// The other service that manages `image`. The tags of AWS Backup and Data Lifecycle Manager are

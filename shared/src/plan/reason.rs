@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::period::Period;
 use super::state_tags::{NotUnderstood, UnknownTag, UnreadableTag};
 use crate::model::{
-    AccountId, ImageState, LaunchPermission, ReferenceKind, ResourceText, is_false,
-    join_permissions,
+    AccountId, ImageState, InWords, LaunchPermission, ProviderWords, ReferenceKind, ResourceText,
+    is_false, join_permissions,
 };
 use crate::text_fmt::{counted, date, ordinal};
 
@@ -304,13 +304,15 @@ impl From<NotUnderstood> for Reason {
     }
 }
 
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl InWords for Reason {
+    fn format(&self, words: &ProviderWords, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ProviderWords { permissions, protection, deprecation_time, bin, no_bin_rule, .. } =
+            words;
         match self {
             Self::NotOurs { owner: Some(owner) } => write!(f, "owned by {owner}"),
             Self::NotOurs { owner: None } => f.write_str("owner unknown"),
-            Self::State { state } => write!(f, "state {state}"),
-            Self::Protected { by: None } => f.write_str("deregistration protection"),
+            Self::State { state } => write!(f, "state {}", state.in_words(words)),
+            Self::Protected { by: None } => f.write_str(protection),
             Self::Protected { by: Some(by) } => write!(f, "protected by {by}"),
             Self::ManagedElsewhere { by } => write!(f, "managed by {by}"),
             Self::OptedOut { until, note } => {
@@ -331,17 +333,18 @@ impl fmt::Display for Reason {
             Self::Shared { with } => write!(f, "shared with {}", join_permissions(with, ", ")),
             Self::SharingNotRestored { with } => write!(
                 f,
-                "launch permissions saved in its state tag are missing ({}); restore the image, or remove the tag",
+                "{permissions} saved in its state tag are missing ({}); restore the image, or remove the tag",
                 join_permissions(with, ", ")
             ),
             Self::NotEnabled { why: NotEnabled::Protected } => {
-                f.write_str("not enabled: deregistration protection; to enable it, use `restore`")
+                write!(f, "not enabled: {protection}; to enable it, use `restore`")
             }
             Self::NotEnabled { why: NotEnabled::NoTag } => {
                 f.write_str("not enabled: no state tag records that a step disabled it")
             }
-            Self::NotEnabled { why: NotEnabled::TagsDisagree } => f.write_str(
-                "not enabled: its deprecation time differs from its state tags; to enable it, use `restore`",
+            Self::NotEnabled { why: NotEnabled::TagsDisagree } => write!(
+                f,
+                "not enabled: its {deprecation_time} differs from its state tags; to enable it, use `restore`",
             ),
             Self::AgeUnknown => f.write_str("age unknown"),
             Self::GroupUnknown { lacks } => write!(f, "no family: {lacks} is missing"),
@@ -364,31 +367,39 @@ impl fmt::Display for Reason {
             Self::Deferred { cap, limit } => write!(f, "deferred: {cap} allows {limit}"),
             Self::PermissionsTooLong { characters, most } => write!(
                 f,
-                "launch permissions too long to save in a tag ({characters} characters, maximum {most})"
+                "{permissions} too long to save in a tag ({characters} characters, maximum {most})"
             ),
             Self::NotRecoverable { what: Unrecoverable::Sooner { days } } => {
                 let days = counted(days, "day");
-                write!(f, "it could be recovered for {days} only; safety.recycle_bin_days requires more")
+                write!(
+                    f,
+                    "it could be recovered for {days} only; safety.recycle_bin_days requires more"
+                )
             }
-            Self::NotRecoverable { what } => f.write_str(match what {
-                Unrecoverable::Sooner { .. } => "it could be recovered for too short a time",
-                Unrecoverable::Unsupported => "it could not be recovered after deletion",
-                Unrecoverable::Images => "no Recycle Bin rule covers it",
-                Unrecoverable::Snapshots => "no Recycle Bin rule covers its snapshots",
-                Unrecoverable::SnapshotsSooner => {
-                    "the Recycle Bin retains its snapshots for less time than the image"
-                }
-                Unrecoverable::InstanceStore => {
-                    "the Recycle Bin accepts only EBS-backed images"
-                }
-            }),
+            Self::NotRecoverable { what: Unrecoverable::Images } => {
+                write!(f, "{no_bin_rule} covers it")
+            }
+            Self::NotRecoverable { what: Unrecoverable::Snapshots } => {
+                write!(f, "{no_bin_rule} covers its snapshots")
+            }
+            Self::NotRecoverable { what: Unrecoverable::SnapshotsSooner } => {
+                write!(f, "{bin} retains its snapshots for less time than the image")
+            }
+            Self::NotRecoverable { what: Unrecoverable::InstanceStore } => {
+                f.write_str(words.not_accepted)
+            }
+            Self::NotRecoverable { what: Unrecoverable::Unsupported } => {
+                f.write_str(words.unsupported_recovery)
+            }
             Self::PermissionsUnread { error } => {
-                write!(f, "launch permissions could not be read: {error}")
+                write!(f, "{permissions} could not be read: {error}")
             }
             Self::Unverified => {
-                f.write_str("no time left to read the references to it and its launch permissions")
+                write!(f, "no time left to read the references to it and its {permissions}")
             }
-            Self::NotAnnounced => f.write_str("the event bus did not accept the event Image Expired"),
+            Self::NotAnnounced => {
+                f.write_str("the event bus did not accept the event Image Expired")
+            }
             Self::Refused => f.write_str("plan refused"),
         }
     }

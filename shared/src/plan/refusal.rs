@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Recyclable, Unread};
+use crate::model::{InWords, ProviderWords, Recyclable, Unread};
+use crate::policy::{UnsupportedKey, write_keys};
 use crate::text_fmt::counted;
 
 /// Why a plan removes nothing.
@@ -31,6 +32,12 @@ pub enum Refusal {
         /// The minimum retention that such a rule needs, in days.
         days: u32,
     },
+    /// The policy has keys that the provider does not support, and that were meant to protect images
+    /// or to name tags.
+    UnsupportedPolicy {
+        /// The keys, in the order of the policy.
+        keys: Vec<UnsupportedKey>,
+    },
     /// The account has changed since a saved plan was made.
     PlanOutdated {
         /// The number of images and snapshots that differ.
@@ -38,8 +45,9 @@ pub enum Refusal {
     },
 }
 
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl InWords for Refusal {
+    fn format(&self, words: &ProviderWords, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ProviderWords { account, place, no_bin_rule_here, use_bin, .. } = words;
         match self {
             Self::Unread { sources } => {
                 f.write_str("some sources could not be read: ")?;
@@ -50,7 +58,7 @@ impl fmt::Display for Refusal {
             }
             Self::TooFewReferences { seen, at_least } => write!(
                 f,
-                "found {}, but safety.min_references is {at_least}; check the account and Region, or \
+                "found {}, but safety.min_references is {at_least}; check the {place}, or \
                  lower safety.min_references",
                 counted(*seen, "reference")
             ),
@@ -59,16 +67,20 @@ impl fmt::Display for Refusal {
                 let days = usize::try_from(*days).unwrap_or(usize::MAX);
                 write!(
                     f,
-                    "no Recycle Bin rule in this Region retains {} for at least {}, so removed resources \
-                     could not be restored; create a rule, or set safety.recycle_bin_days or \
+                    "{no_bin_rule_here} retains {} for at least {}, so removed resources \
+                     could not be restored; {use_bin}, or set safety.recycle_bin_days or \
                      safety.recycle_bin = \"optional\"",
                     missing.join(" and "),
                     counted(days, "day")
                 )
             }
+            Self::UnsupportedPolicy { keys } => {
+                f.write_str("the policy cannot be used for this account: ")?;
+                write_keys(keys, f)
+            }
             Self::PlanOutdated { differences } => write!(
                 f,
-                "the account has changed since planning ({}), so nothing was applied; plan again",
+                "the {account} has changed since planning ({}), so nothing was applied; plan again",
                 counted(*differences, "difference")
             ),
         }

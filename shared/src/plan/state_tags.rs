@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    DeletionMark, Image, ImageId, LaunchPermission, Snapshot, TagNames, Tags, exact_time,
+    DeletionMark, Image, ImageId, LaunchPermission, Provider, Snapshot, TagNames, Tags, exact_time,
 };
 use crate::policy::Policy;
 
@@ -100,26 +100,22 @@ pub(crate) fn unreadable_values(
     image: &Image,
     names: &TagNames,
 ) -> impl Iterator<Item = (Arc<str>, Arc<str>)> + use<> {
-    let is_readable = |read: fn(&str) -> bool| {
-        move |value: &str| match OwnedValue::of(image, value) {
-            OwnedValue::Own(text) => read(text),
-            OwnedValue::OfAnother => true,
-            OwnedValue::Unreadable => false,
-        }
+    let is_readable = |value: &str, read: &dyn Fn(&str) -> bool| match OwnedValue::of(image, value)
+    {
+        OwnedValue::Own(text) => read(text),
+        OwnedValue::OfAnother => true,
+        OwnedValue::Unreadable => false,
     };
+    let provider = image.image_id.provider();
     let tags = &image.tags;
     [
         unreadable(tags, &names.expired_at, |value| exact_time(value).is_some()),
-        unreadable(
-            tags,
-            &names.deprecation,
-            is_readable(|text| WrittenDeprecation::read(text).is_some()),
-        ),
-        unreadable(
-            tags,
-            &names.launch_permissions,
-            is_readable(|text| read_permissions(text).is_some()),
-        ),
+        unreadable(tags, &names.deprecation, |value| {
+            is_readable(value, &|text| WrittenDeprecation::read(text).is_some())
+        }),
+        unreadable(tags, &names.launch_permissions, |value| {
+            is_readable(value, &|text| read_permissions(text, provider).is_some())
+        }),
     ]
     .into_iter()
     .flatten()
@@ -177,9 +173,9 @@ fn words_of_permissions(text: &str) -> impl Iterator<Item = LaunchPermission> {
     text.split_whitespace().filter(|word| *word != NONE).map(LaunchPermission::from)
 }
 
-/// Accepts `none`, or a list of grantees that are all understood.
-fn read_permissions(text: &str) -> Option<()> {
-    let is_known = |one: LaunchPermission| !matches!(one, LaunchPermission::Unknown(_));
+/// Accepts `none`, or a list of grantees that are all understood and that `provider` has.
+fn read_permissions(text: &str, provider: Provider) -> Option<()> {
+    let is_known = |one: LaunchPermission| one.is_known_to(provider);
     let is_list =
         || !text.is_empty() && text.split(' ').all(|word| word != NONE && is_known(word.into()));
     (text == NONE || is_list()).then_some(())
@@ -267,10 +263,15 @@ mod tests {
     fn only_the_documented_forms_of_launch_permissions_are_read() {
         let unit = "arn:aws:organizations::123456789012:ou/o-1/ou-1-1";
         for text in ["none", "all", "111122223333 222233334444 all", unit] {
-            assert!(read_permissions(text).is_some(), "{text}");
+            assert!(read_permissions(text, Provider::Aws).is_some(), "{text}");
         }
         for text in ["", "none 111122223333", "111122223333 ", "2 all", "somebody", "1111-2222"] {
-            assert!(read_permissions(text).is_none(), "{text}");
+            assert!(read_permissions(text, Provider::Aws).is_none(), "{text}");
+        }
+        let subscription = "0f0e0d0c-1234-5678-9abc-def012345678";
+        for text in [subscription, &format!("tenant/{subscription}")] {
+            assert!(read_permissions(text, Provider::Azure).is_some(), "{text}");
+            assert!(read_permissions(text, Provider::Aws).is_none(), "{text}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use foldhash::{HashMap, HashMapExt, HashSet};
 use jiff::{SignedDuration, Timestamp};
 
-use super::protect::{self, Recovery, is_ours, not_enabled};
+use super::protect::{self, Recovery, has_final_state, is_ours, not_enabled};
 use super::reason::Reason;
 use super::snapshots::{SnapshotReason, attributed_to, protections_of};
 use super::undo::{
@@ -88,6 +88,7 @@ pub(super) fn decide(
             snapshots: image.snapshots.clone(),
             size_gib: None,
             shared_with: protect::grantees(image),
+            specialized_and_shared: image.is_specialized_and_shared(),
         },
         instead: None,
     };
@@ -112,6 +113,8 @@ pub(super) fn decide(
             // expire again as soon as another image is enabled.
             let is_left = step.decision.reasons.iter().any(Reason::is_unknown_state);
             let known = image.launch_permissions_unread.is_none() && !briefly && !is_left;
+            // While the image changes, for example because a run is deleting it, nothing is undone.
+            let known = known && has_final_state(image);
             if let Some(undo) = undo.filter(|_| known && is_ours(image, &inventory.account)) {
                 step.decision.action = Action::Rescue(undo);
             }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::reason::Reason;
 use super::{Action, Decision};
-use crate::model::{Inventory, SnapshotId};
+use crate::model::{ImageId, Inventory, SnapshotId};
 
 /// The counts of a plan. Each count is a number of images, unless documented otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,11 +24,11 @@ pub struct Summary {
     pub deferred: usize,
     /// The number of snapshots that are deleted because of the images in `deregister`.
     pub snapshots: usize,
-    /// The total size of these snapshots in GiB: an upper bound on the storage that deleting them
-    /// frees.
+    /// The total size in GiB of these snapshots, and of the disks of images in `deregister` that no
+    /// snapshots back: an upper bound on the storage that deleting them frees.
     pub snapshots_gib: u64,
-    /// The total size in GiB of the snapshots of all expired images, whatever their step, except
-    /// for snapshots that a kept image uses. It is an upper bound on the storage that retiring the
+    /// The total size in GiB of the snapshots or disks of all expired images, whatever their step,
+    /// except for snapshots that a kept image uses. It is an upper bound on the storage that retiring the
     /// images frees.
     pub expired_gib: u64,
     /// Images that are expired, whatever their step: everything that this policy eventually
@@ -36,11 +36,11 @@ pub struct Summary {
     pub expired_total: usize,
     /// Images that no rule matches.
     pub uncovered: usize,
-    /// The total size in GiB of the snapshots of all images.
+    /// The total size in GiB of the snapshots or disks of all images.
     pub images_gib: u64,
-    /// The total size in GiB of the snapshots that only images without a matching rule use.
+    /// The total size in GiB of the snapshots or disks that only images without a matching rule use.
     pub uncovered_gib: u64,
-    /// The number of snapshots of expired images whose size is unknown. They count as 0 GiB.
+    /// The number of snapshots or disks of expired images whose size is unknown. They count as 0 GiB.
     pub sizes_unknown: usize,
 }
 
@@ -70,13 +70,20 @@ impl Summary {
             let size_gib = snapshot.size_gib;
             uses.insert(&snapshot.snapshot_id, SnapshotUse { size_gib, ..SnapshotUse::default() });
         }
+        let images = inventory.images.iter().filter(|image| !image.disks.is_empty());
+        let disks: HashMap<&ImageId, (Option<u32>, usize)> =
+            images.map(|image| (&image.image_id, image.disk_sizes())).collect();
         for decision in decisions.iter_mut() {
             let sizes = decision.snapshots.iter().filter_map(|id| uses.get(id)?.size_gib);
-            decision.size_gib = sizes.reduce(u32::saturating_add);
+            let of_disks = || disks.get(&decision.image_id).and_then(|(size, _)| *size);
+            decision.size_gib = sizes.reduce(u32::saturating_add).or_else(of_disks);
         }
         for decision in decisions.iter() {
             summary.count(decision);
             let (stays, covered) = (decision.action.stays(), decision.rule.is_some());
+            if let Some((size, unknown)) = disks.get(&decision.image_id) {
+                summary.add_disks(decision, size.map_or(0, u64::from), *unknown);
+            }
             for snapshot in &decision.snapshots {
                 let used = uses.entry(snapshot).or_default();
                 used.kept |= stays;
@@ -108,6 +115,21 @@ impl Summary {
             }
         }
         summary
+    }
+
+    /// Adds the disks of an image that no snapshots back.
+    fn add_disks(&mut self, decision: &Decision, gib: u64, sizes_unknown: usize) {
+        self.images_gib += gib;
+        if !decision.action.stays() {
+            self.expired_gib += gib;
+            self.sizes_unknown += sizes_unknown;
+        }
+        if decision.rule.is_none() {
+            self.uncovered_gib += gib;
+        }
+        if matches!(decision.action, Action::Deregister { .. }) {
+            self.snapshots_gib += gib;
+        }
     }
 
     fn count(&mut self, decision: &Decision) {

@@ -81,7 +81,7 @@ impl<'a> ReferencesTo<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ReferenceKind;
+    use crate::model::{Provider, ReferenceKind, join_in_words};
 
     fn reasons(references: Vec<Reference>) -> Vec<String> {
         let image: ImageId = "ami-1".parse().unwrap();
@@ -91,7 +91,9 @@ mod tests {
         )
         .unwrap();
         inventory.references = references;
-        Uses::of(&inventory).of_image(&image).reasons().map(|one| one.to_string()).collect()
+        let uses = Uses::of(&inventory);
+        let reasons = uses.of_image(&image).reasons();
+        reasons.map(|one| join_in_words(&[one], Provider::Aws.words(), "")).collect()
     }
 
     fn template(image: &str, version: Option<&str>) -> Reference {

@@ -122,8 +122,16 @@ fn check_rule(
 }
 
 fn check_match(matches: schema::RawMatch, path: &str, problems: &mut Problems<'_>) -> Match {
-    let schema::RawMatch { name, tags, architecture, platform, owner_alias, older_than, not } =
-        matches;
+    let schema::RawMatch {
+        name,
+        tags,
+        architecture,
+        platform,
+        os_state,
+        owner_alias,
+        older_than,
+        not,
+    } = matches;
     let not = not.map(|not| {
         let path = format!("{path}.not");
         let checked = check_match(*not, &path, problems);
@@ -140,6 +148,7 @@ fn check_match(matches: schema::RawMatch, path: &str, problems: &mut Problems<'_
         tags: tag_globs(tags),
         architecture: architecture.map(|glob| glob.0),
         platform: platform.map(|glob| glob.0),
+        os_state: os_state.map(|glob| glob.0),
         owner_alias: owner_alias.map(|glob| glob.0),
         older_than,
         not,
@@ -148,8 +157,9 @@ fn check_match(matches: schema::RawMatch, path: &str, problems: &mut Problems<'_
 
 impl Match {
     fn is_empty(&self) -> bool {
-        let Self { name, tags, architecture, platform, owner_alias, older_than, not } = self;
-        let globs = [name, architecture, platform, owner_alias];
+        let Self { name, tags, architecture, platform, os_state, owner_alias, older_than, not } =
+            self;
+        let globs = [name, architecture, platform, os_state, owner_alias];
         globs.iter().all(|glob| glob.is_none())
             && tags.is_empty()
             && older_than.is_none()
@@ -299,9 +309,8 @@ fn check_safety(safety: schema::RawSafety) -> Safety {
         subscriptions,
         absent_is_empty,
         keep_tags,
-        mut pinned,
+        pinned,
     } = safety;
-    pinned.sort();
     let mut subscriptions = subscriptions;
     subscriptions.sort();
     subscriptions.dedup();
@@ -312,8 +321,10 @@ fn check_safety(safety: schema::RawSafety) -> Safety {
             .map_or(max_per_run.saturating_mul(4), |count| count.0),
         max_fraction: max_fraction.map_or(0.25, |fraction| fraction.0),
         min_references: min_references.map_or(1, |count| count.0),
+        sets_template_versions: template_versions.is_some(),
         template_versions: template_versions
             .map_or(TemplateVersions::DefaultAndLatest, |versions| versions.0),
+        sets_compute_environments: compute_environments.is_some(),
         compute_environments: match or_default(compute_environments) {
             Check::Required => ComputeEnvironments::Read,
             Check::Off => ComputeEnvironments::LeaveOut,
@@ -330,7 +341,7 @@ fn check_safety(safety: schema::RawSafety) -> Safety {
         subscriptions,
         absent_is_empty,
         keep_tags: tag_globs(keep_tags),
-        pinned,
+        pinned: pinned.into_iter().collect(),
     }
 }
 

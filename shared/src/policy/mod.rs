@@ -12,14 +12,18 @@
 //! - `digest`: identifying the content of a document
 //! - `trust`: the tags that the policy trusts
 //! - `needs`: the permissions that a deployment needs for the policy
+//! - `pinned`: the images in `safety.pinned`
+//! - `support`: the keys that a provider does not support
 
 mod check;
 mod digest;
 mod glob;
 mod needs;
 mod parse;
+mod pinned;
 mod scalars;
 mod schema;
+mod support;
 mod trust;
 mod wrong_type;
 
@@ -31,12 +35,15 @@ pub use digest::{DigestError, PolicyDigest};
 pub use glob::{Glob, GlobError, literal};
 use jiff::tz::TimeZone;
 pub use needs::{Needs, RetiredInstances};
+pub use pinned::{ParsePinnedError, Pinned, PinnedImages};
 pub use scalars::{Age, GroupBy};
+pub(crate) use support::write_keys;
+pub use support::{UnsupportedKey, UnsupportedPolicy, WhyUnsupported};
 pub use trust::{TagUse, TrustedTag};
 
 use crate::model::{
-    AccountId, ComputeEnvironments, DocumentKind, ImageId, LaunchPermission, ReferenceScope,
-    TagNames, Tags, TemplateVersions,
+    AccountId, ComputeEnvironments, DocumentKind, LaunchPermission, ReferenceScope, TagNames, Tags,
+    TemplateVersions,
 };
 
 /// A checked policy.
@@ -91,6 +98,8 @@ pub struct Match {
     pub architecture: Option<Glob>,
     /// A glob for the platform.
     pub platform: Option<Glob>,
+    /// A glob for the state of the operating system.
+    pub os_state: Option<Glob>,
     /// A glob for the owner alias.
     pub owner_alias: Option<Glob>,
     /// The minimum age of an image.
@@ -148,8 +157,12 @@ pub struct Safety {
     pub min_references: u32,
     /// Which versions of launch templates count as references.
     pub template_versions: TemplateVersions,
+    /// Whether the policy sets `template_versions` itself.
+    pub sets_template_versions: bool,
     /// Whether AWS Batch compute environments count as references.
     pub compute_environments: ComputeEnvironments,
+    /// Whether the policy sets `compute_environments` itself.
+    pub sets_compute_environments: bool,
     /// Whether snapshots are kept that other accounts may create volumes from.
     pub shared_snapshots: SharedSnapshots,
     /// The accounts, organizations and organizational units with which a rescue may share an image
@@ -172,8 +185,8 @@ pub struct Safety {
     /// Tag keys, each with a glob for its value. Images and snapshots with any of these tags are
     /// never removed, whatever rule applies.
     pub keep_tags: Vec<(String, Glob)>,
-    /// The IDs of images to which no step is applied, sorted.
-    pub pinned: Vec<ImageId>,
+    /// The images to which no step is applied.
+    pub pinned: PinnedImages,
 }
 
 impl Safety {

@@ -16,7 +16,7 @@ use strum::VariantNames;
 
 use super::Glob;
 use super::wrong_type::{as_glob, quoted, shortened, written};
-use crate::model::{LaunchPermission, TemplateVersions};
+use crate::model::{LaunchPermission, Provider, TemplateVersions};
 
 /// A whole number from 0 to 1,000,000. A family with more images indicates a typing error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -215,7 +215,7 @@ impl TryFrom<Value> for RawGlob {
 #[serde(try_from = "Value")]
 #[schemars(
     !try_from, inline, with = "String", description = "",
-    extend("pattern" = "^(tag:.+|architecture|platform|name_prefix)$")
+    extend("pattern" = "^(tag:.+|architecture|platform|definition|name_prefix)$")
 )]
 #[strum(serialize_all = "snake_case")]
 pub enum GroupBy {
@@ -226,6 +226,8 @@ pub enum GroupBy {
     Architecture,
     /// The platform.
     Platform,
+    /// The image definition.
+    Definition,
     /// The name without dates, versions, trailing numbers and the architecture.
     NamePrefix,
 }
@@ -239,7 +241,7 @@ impl TryFrom<Value> for GroupBy {
             Some(key) => Ok(Self::Tag(key.to_owned())),
             None => text.parse().map_err(|_| {
                 format!(
-                    "{} is not supported in group_by; use \"tag:KEY\", \"architecture\", \"platform\" or \"name_prefix\"",
+                    "{} is not supported in group_by; use \"tag:KEY\", \"architecture\", \"platform\", \"definition\" or \"name_prefix\"",
                     written(&value)
                 )
             }),
@@ -264,9 +266,16 @@ impl TryFrom<Value> for ShareBack {
         let message = match permission {
             LaunchPermission::Account(_)
             | LaunchPermission::Organization(_)
-            | LaunchPermission::OrganizationalUnit(_) => return Ok(Self(permission)),
+            | LaunchPermission::OrganizationalUnit(_)
+                if permission.is_known_to(Provider::Aws) =>
+            {
+                return Ok(Self(permission));
+            }
             LaunchPermission::Everyone => "a run never makes an image public".to_owned(),
             LaunchPermission::Unknown(_) => format!("{} is not a valid value", written(&value)),
+            _ => {
+                format!("{permission} is on Azure, where images stay shared until they are deleted")
+            }
         };
         Err(format!(
             "{message}; use a quoted account ID, or the ARN of an organization or an organizational unit"

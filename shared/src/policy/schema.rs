@@ -16,8 +16,8 @@ use serde::{Deserialize, Deserializer};
 use super::scalars::{
     Age, AgeOrNever, Count, Fraction, GroupBy, RawGlob, RawTemplateVersions, ShareBack, Word,
 };
-use super::{Check, RetireAction, SharedImages, SharedSnapshots};
-use crate::model::{AccountId, ImageId};
+use super::{Check, Pinned, RetireAction, SharedImages, SharedSnapshots};
+use crate::model::AccountId;
 
 /// Specifies which images are kept, and how the others are retired.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -60,8 +60,9 @@ pub struct RawRule {
     /// The conditions that select the rule's images. Default: all images.
     #[serde(default, rename = "match")]
     pub matches: Option<RawMatch>,
-    /// The properties that the images of a family share: "tag:KEY", "architecture", "platform" or
-    /// "name_prefix". "name_prefix" is the name without its dates, versions, trailing numbers and
+    /// The properties that the images of a family share: "tag:KEY", "architecture", "platform",
+    /// "definition" or "name_prefix". "definition" is the image definition of a gallery image version
+    /// on Azure. "name_prefix" is the name without its dates, versions, trailing numbers and
     /// architecture. Keep rules apply to each family separately. Default: all images of the rule
     /// form one family.
     #[serde(default)]
@@ -95,7 +96,10 @@ pub struct RawMatch {
     /// A glob for the platform, for example "Windows*".
     #[serde(default)]
     pub platform: Option<RawGlob>,
-    /// A glob for the owner alias, for example "self".
+    /// A glob for the state of the operating system: "generalized" or "specialized". Azure only.
+    #[serde(default)]
+    pub os_state: Option<RawGlob>,
+    /// A glob for the owner alias, for example "self". AWS only.
     #[serde(default)]
     pub owner_alias: Option<RawGlob>,
     /// The minimum age. Younger images do not match.
@@ -191,7 +195,8 @@ pub struct RawKeep {
     #[serde(default)]
     pub yearly: Option<Count>,
     /// Keeps images that were launched within this time. EC2 reports launches with a delay of one
-    /// day. AWS does not document whether launches by other accounts count.
+    /// day. AWS does not document whether launches by other accounts count. AWS only: Azure does not
+    /// report launches.
     #[serde(default)]
     pub launched_within: Option<Age>,
     /// Keeps images that have any of these tags. Each key has a glob for its value; "*" matches any
@@ -249,11 +254,12 @@ pub struct RawSafety {
     pub min_references: Option<Count>,
     /// Which versions of launch templates count as references: "default+latest", "all", or a number
     /// of newest versions in addition to the default and the latest version. A version that a
-    /// fleet, a compute environment or an Auto Scaling group names always counts. Default:
+    /// fleet, a compute environment or an Auto Scaling group names always counts. AWS only. Default:
     /// "default+latest".
     #[serde(default)]
     pub template_versions: Option<RawTemplateVersions>,
-    /// Whether AWS Batch compute environments are read: "required" or "off". Default: "required".
+    /// Whether AWS Batch compute environments are read: "required" or "off". AWS only. Default:
+    /// "required".
     #[serde(default)]
     pub compute_environments: Option<Word<Check>>,
     /// Whether images that are shared with other accounts are kept: "keep" or "retire". The key
@@ -268,7 +274,8 @@ pub struct RawSafety {
     /// The accounts with which a run may share an image again when it rescues the image, that is,
     /// when it undoes the steps because the image is kept again: account IDs, and ARNs of
     /// organizations and organizational units. To share it with anyone else, use `image-steward
-    /// restore`, which asks for confirmation. Default: none.
+    /// restore`, which asks for confirmation. AWS only: on Azure, images stay shared until they are
+    /// deleted, so there is nothing to restore. Default: none.
     #[serde(default)]
     pub share_back: Vec<ShareBack>,
     /// Whether Recycle Bin rules for images and for snapshots must exist before a run removes
@@ -287,7 +294,7 @@ pub struct RawSafety {
     pub references_check: Option<Word<Check>>,
     /// The IDs of launch templates that are ignored where the image or snapshot of a version cannot
     /// be determined. Such a version does not count as a reference. Without this setting, it
-    /// prevents all removals. Default: none.
+    /// prevents all removals. AWS only. Default: none.
     #[serde(default)]
     #[schemars(inner(regex(pattern = "^lt-[0-9a-f]+$")))]
     pub ignore_templates: Vec<String>,
@@ -302,17 +309,19 @@ pub struct RawSafety {
     pub subscriptions: Vec<AccountId>,
     /// API calls for which a response without a list means an empty list, for example
     /// "ec2:DescribeFleets". Only calls for which the form of an empty response is unknown are
-    /// allowed. If such a response causes a refusal, the message names the call. Default: none.
+    /// allowed. If such a response causes a refusal, the message names the call. AWS only. Default:
+    /// none.
     #[serde(default)]
     pub absent_is_empty: Vec<String>,
     /// Tag keys, each with a glob for its value. No step is applied to images with any of these
     /// tags, and snapshots with any of them are never deleted, whatever rule applies. Default: none.
     #[serde(default)]
     pub keep_tags: BTreeMap<String, RawGlob>,
-    /// The IDs of images to which no step is applied. Default: none.
+    /// The IDs of images to which no step is applied. With the ID of an Azure image definition,
+    /// this applies to all its versions. Default: none.
     #[serde(default)]
-    #[schemars(with = "Vec<String>", inner(regex(pattern = "^ami-[0-9a-z-]+$")))]
-    pub pinned: Vec<ImageId>,
+    #[schemars(with = "Vec<String>", inner(regex(pattern = Pinned::PATTERN)))]
+    pub pinned: Vec<Pinned>,
 }
 
 /// The tags to write on new images and their snapshots. Existing tags are not changed.

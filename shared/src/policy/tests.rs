@@ -27,7 +27,9 @@ fn the_smallest_policy_has_the_documented_defaults() {
         max_fraction,
         min_references,
         template_versions,
+        sets_template_versions,
         compute_environments,
+        sets_compute_environments,
         keep_tags,
         shared_snapshots,
         share_back,
@@ -48,7 +50,8 @@ fn the_smallest_policy_has_the_documented_defaults() {
     assert_eq!((max_per_run, max_fraction, min_references), (50, 0.25, 1));
     assert_eq!((max_snapshots_per_run, recycle_bin_days, share_back.len()), (200, 7, 0));
     assert_eq!(template_versions, TemplateVersions::DefaultAndLatest);
-    assert!(pinned.is_empty() && keep_tags.is_empty());
+    assert!(!sets_template_versions && !sets_compute_environments);
+    assert!(pinned == PinnedImages::default() && keep_tags.is_empty());
     assert_eq!(policy.rules[0].keep.at_least, 1);
     assert_eq!(policy.tag_names.expired_at, "image-steward:expired-at");
     let from: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
@@ -241,6 +244,11 @@ fn unknown_values_are_reported_with_valid_values() {
         ("shared_snapshots = \"no\"", "`no` is not a valid value; use \"keep\" or \"retire\""),
         ("share_back = [\"all\"]", "a run never makes an image public; use a quoted"),
         ("share_back = [\"1234\"]", "`1234` is not a valid value; use a quoted account ID"),
+        (
+            "share_back = [\"tenant/0f0e0d0c-1234-5678-9abc-def012345678\"]",
+            "is on Azure, where images stay shared until they are deleted; use a quoted account ID",
+        ),
+        ("share_back = [\"0f0e0d0c-1234-5678-9abc-def012345678\"]", "is on Azure, where images"),
         (
             "share_back = [123456789012]",
             "123456789012 is not a valid value; use a quoted account ID",

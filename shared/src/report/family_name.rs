@@ -5,7 +5,7 @@ use crate::plan::WHOLE_RULE;
 /// The separator between the parts of a name.
 pub(super) const BETWEEN: &str = " · ";
 /// The prefixes of the parts of a key. A comma before any other text belongs to a tag key.
-const LABELS: [&str; 5] = ["tag:", "architecture=", "platform=", "name=", "arch="];
+const LABELS: [&str; 6] = ["tag:", "architecture=", "platform=", "definition=", "name=", "arch="];
 
 /// Returns the display name of a family: `golden · worker · x86_64` for the key
 /// `tag:Family=worker,architecture=x86_64`. If the rule has no `group_by`, returns the rule's name.

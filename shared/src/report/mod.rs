@@ -42,12 +42,12 @@ pub use simulation_cost::PricedSimulation;
 pub use style::{Colors, OutputStyle};
 
 use crate::apply::{Outcome, StepKind};
-use crate::model::ResourceId;
-use crate::plan::Step;
+use crate::model::{ImageId, InWords, Provider, ProviderWords, ResourceId, join_in_words};
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan};
+use crate::plan::{Plan, Step};
 use crate::policy::{Check, Policy, TrustedTag};
 use crate::saved_plan::{Difference, Differences};
-use crate::text_fmt::{printable, thousands};
+use crate::text_fmt::{counted, printable, thousands};
 
 /// Which IDs a text lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,26 +64,55 @@ const MAX_LISTED: usize = 10;
 const FIRST_IDS: usize = 3;
 
 /// Returns the text for a step.
-fn step_words(step: Step) -> &'static str {
+fn step_words(step: Step, words: &ProviderWords) -> &'static str {
     match step {
         Step::Deprecate => "deprecate",
         Step::Disable => "disable",
-        Step::Deregister => "deregister",
+        Step::Deregister => words.removal.base,
         Step::DeleteSnapshots => "delete snapshots",
     }
+}
+
+/// Returns the ID as it is shown to people, and the name unless the ID contains it. Names are
+/// untrusted; the result is not.
+fn id_and_name(id: &ImageId, name: &str) -> String {
+    match id.contains_name(name) {
+        true => id.short().into_owned(),
+        false => format!("{} {}", id.short(), printable(name)),
+    }
+}
+
+/// Returns a sentence on the specialized images that are shared. `None` if there are none.
+fn specialized_and_shared_text(plan: &Plan) -> Option<String> {
+    let count = plan.decisions.iter().filter(|one| one.specialized_and_shared).count();
+    (count > 0).then(|| {
+        let images = counted(count, "specialized image");
+        let (are, them) = if count == 1 { ("is", "it") } else { ("are", "them") };
+        format!(
+            "{images} {are} shared: whoever may launch {them} can read the credentials and secrets in {them}."
+        )
+    })
+}
+
+/// Begins a text with an uppercase letter.
+fn capitalized(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(characters).collect()
 }
 
 /// Summarizes what a run did, in a few lines. Empty if it did nothing. A refusal is not included,
 /// because it is reported with the plan.
 pub fn outcome_text(outcome: &Outcome, which: Ids) -> String {
     let mut text = String::new();
-    let done = DONE.iter().map(|(step, what)| (*what, ids(outcome.done(*step))));
+    let words = words_of(outcome);
+    let done = done_words(words).map(|(step, what)| (what, ids(outcome.done(step))));
     let left = [
         ("snapshots still in use, retried by a later run", ids(outcome.in_use())),
         ("deferred by a limit", ids(outcome.deferred())),
         ("not reached, continued by a later run", ids(outcome.not_reached())),
     ];
-    for (what, ids) in done.chain(left) {
+    for (what, ids) in done.into_iter().chain(left) {
         list(&mut text, what, &ids, which);
     }
     for record in outcome.changed() {
@@ -95,17 +124,19 @@ pub fn outcome_text(outcome: &Outcome, which: Ids) -> String {
     text
 }
 
-/// The steps of a sweep, with the text for each.
-const DONE: [(StepKind, &str); 8] = [
-    (StepKind::Expire, "expired"),
-    (StepKind::Deprecate, "deprecated"),
-    (StepKind::Disable, "disabled"),
-    (StepKind::Rescue, "rescued"),
-    (StepKind::Deregister, "deregistered"),
-    (StepKind::MarkOrphan, "orphaned snapshots tagged for later deletion"),
-    (StepKind::DeleteSnapshot, "snapshots deleted"),
-    (StepKind::Tag, "missing tags added"),
-];
+/// Returns the steps of a sweep, with the text for each.
+fn done_words(words: &ProviderWords) -> [(StepKind, &'static str); 8] {
+    [
+        (StepKind::Expire, "expired"),
+        (StepKind::Deprecate, "deprecated"),
+        (StepKind::Disable, "disabled"),
+        (StepKind::Rescue, "rescued"),
+        (StepKind::Deregister, words.removal.done),
+        (StepKind::MarkOrphan, "orphaned snapshots tagged for later deletion"),
+        (StepKind::DeleteSnapshot, "snapshots deleted"),
+        (StepKind::Tag, "missing tags added"),
+    ]
+}
 
 /// Lists the differences between the account and a saved plan. Empty if there are none.
 pub fn differences_text(differences: &Differences, which: Ids) -> String {
@@ -116,7 +147,9 @@ pub fn differences_text(differences: &Differences, which: Ids) -> String {
         Ids::First => MAX_LISTED,
     };
     for Difference { resource, planned, change } in changed.iter().take(limit) {
-        let change = printable(&change.to_string());
+        let words = resource.provider().words();
+        let change = printable(&change.in_words(words).to_string());
+        let (resource, planned) = (resource.short(), words.step(planned));
         let _ = writeln!(text, "changed: {resource}: planned: {planned}; {change}");
     }
     let more = changed.len().saturating_sub(limit);
@@ -136,7 +169,9 @@ pub fn trusted_tags_text(policy: &Policy, style: OutputStyle) -> String {
         let uses: Vec<String> = uses.iter().map(ToString::to_string).collect();
         style.paragraph(&mut text, 2, &printable(&format!("{key}: {}", uses.join(", "))));
     }
-    if policy.safety.recycle_bin == Check::Required {
+    // Only Azure has subscriptions, and its soft delete does not depend on tags.
+    let may_be_aws = policy.safety.subscriptions.is_empty();
+    if policy.safety.recycle_bin == Check::Required && may_be_aws {
         let rules = "tags in Recycle Bin rules: an image that no rule covers is kept";
         style.paragraph(&mut text, 2, rules);
     }
@@ -148,7 +183,7 @@ pub fn snapshot_plan_text(plan: &SnapshotPlan, which: Ids) -> String {
     let mut text = String::new();
     let with = |action: SnapshotAction| {
         let meant = plan.decisions.iter().filter(move |one| one.action == action);
-        meant.map(|one| one.snapshot_id.to_string()).collect::<Vec<_>>()
+        meant.map(|one| one.snapshot_id.short().into_owned()).collect::<Vec<_>>()
     };
     list(&mut text, "orphaned snapshots", &with(SnapshotAction::Mark), which);
     list(&mut text, "snapshots due", &with(SnapshotAction::Delete), which);
@@ -158,9 +193,9 @@ pub fn snapshot_plan_text(plan: &SnapshotPlan, which: Ids) -> String {
         return text;
     }
     for decision in plan.decisions.iter().filter(|one| one.action == SnapshotAction::Keep) {
-        let reasons: Vec<_> = decision.reasons.iter().map(ToString::to_string).collect();
-        let reasons = printable(&reasons.join(", "));
-        let _ = writeln!(text, "snapshot kept: {}: {reasons}", decision.snapshot_id);
+        let words = plan.account.provider().words();
+        let reasons = printable(&join_in_words(&decision.reasons, words, ", "));
+        let _ = writeln!(text, "snapshot kept: {}: {reasons}", decision.snapshot_id.short());
     }
     text
 }
@@ -176,7 +211,7 @@ pub fn outcome_line(outcome: &Outcome) -> String {
         (done(StepKind::Expire), "tagged as expired"),
         (done(StepKind::Deprecate), "deprecated"),
         (done(StepKind::Disable), "disabled"),
-        (done(StepKind::Deregister), "deregistered"),
+        (done(StepKind::Deregister), words_of(outcome).removal.done),
         (done(StepKind::MarkOrphan), "orphaned snapshots tagged"),
         (done(StepKind::DeleteSnapshot), "snapshots deleted"),
         (skipped, "skipped because they changed"),
@@ -190,7 +225,13 @@ pub fn outcome_line(outcome: &Outcome) -> String {
 }
 
 fn ids<'a>(resources: impl Iterator<Item = &'a ResourceId>) -> Vec<String> {
-    resources.map(ToString::to_string).collect()
+    resources.map(|one| one.short().into_owned()).collect()
+}
+
+/// Returns the words of the provider that has the resources. An outcome has one provider.
+fn words_of(outcome: &Outcome) -> &'static ProviderWords {
+    let first = outcome.steps.first();
+    first.map_or_else(Provider::default, |one| one.resource.provider()).words()
 }
 
 /// Appends a line with these IDs, if there are any.

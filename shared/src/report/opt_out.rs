@@ -1,6 +1,7 @@
 //! Formats the results of `keep` and `unkeep`.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
@@ -12,7 +13,10 @@ use crate::text_fmt::printable;
 pub fn opt_out_text(all: &[OptOut], key: &str) -> String {
     let mut text = String::new();
     for OptOut { resource, name, status, before, value, problem } in all {
-        let name = name.as_ref().map_or(String::new(), |name| format!(" {name}"));
+        let is_shown =
+            |name: &&Arc<str>| resource.as_image().is_none_or(|image| !image.contains_name(name));
+        let name = name.as_ref().filter(is_shown);
+        let name = name.map_or(String::new(), |name| format!(" {name}"));
         let before = before.as_deref().map(meaning);
         let was = before.as_ref().map_or(String::new(), |was| format!(" (before: {was})"));
         let now = value.as_deref().map(meaning).unwrap_or_default();
@@ -25,15 +29,15 @@ pub fn opt_out_text(all: &[OptOut], key: &str) -> String {
             OptOutStatus::Removed => format!("no longer kept{was}"),
             OptOutStatus::NotKept => format!("nothing to remove: the tag {key} does not exist"),
             OptOutStatus::Gone => {
-                "not found among the images and snapshots that the account owns in this Region"
-                    .to_owned()
+                let owned = resource.provider().words().owned;
+                format!("not found among the images and snapshots {owned}")
             }
             OptOutStatus::Failed => {
                 let why = problem.as_ref().map_or("", |failure| &failure.message);
                 format!("failed: {why}")
             }
         };
-        let _ = writeln!(text, "{}", printable(&format!("{resource}{name}: {what}")));
+        let _ = writeln!(text, "{}", printable(&format!("{}{name}: {what}", resource.short())));
     }
     text
 }

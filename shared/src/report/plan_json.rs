@@ -22,8 +22,9 @@ pub struct CostedPlan<'a> {
     notes: &'a [Note],
     decisions: Vec<CostedDecision<'a>>,
     summary: &'a Summary,
-    /// The price that the costs are based on.
-    price: Price,
+    /// The price that the costs are based on; absent if it is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<Price>,
 }
 
 /// A [`Decision`] with the cost of the image's storage.
@@ -31,8 +32,8 @@ pub struct CostedPlan<'a> {
 pub struct CostedDecision<'a> {
     #[serde(flatten)]
     decision: &'a Decision,
-    /// In USD per month, rounded to cents. An upper bound, like `size_gib`, and absent if that is
-    /// absent.
+    /// In USD per month, rounded to cents. An upper bound, like `size_gib`, and absent if that or the
+    /// price is unknown.
     #[serde(skip_serializing_if = "Option::is_none")]
     usd_month: Option<f64>,
     /// All reasons as a short text, as in the text output.
@@ -48,7 +49,8 @@ impl<'a> CostedPlan<'a> {
     ) -> Self {
         let Plan { account, region, planned_at, refusal, notes, decisions: _, summary } = plan;
         let price = Price::in_region(region);
-        let decisions = decisions.into_iter().map(|one| CostedDecision::new(one, &price, policy));
+        let decisions =
+            decisions.into_iter().map(|one| CostedDecision::new(one, price.as_ref(), policy));
         Self {
             account,
             region: region.as_ref(),
@@ -63,9 +65,10 @@ impl<'a> CostedPlan<'a> {
 }
 
 impl<'a> CostedDecision<'a> {
-    /// Adds the cost at this price. With the `policy`, reasons are more detailed.
-    pub fn new(decision: &'a Decision, price: &Price, policy: Option<&Policy>) -> Self {
-        let usd_month = decision.size_gib.map(|gib| price.of(u64::from(gib)).amount());
+    /// Adds the cost at this price, if it is known. With the `policy`, reasons are more detailed.
+    pub fn new(decision: &'a Decision, price: Option<&Price>, policy: Option<&Policy>) -> Self {
+        let sizes = decision.size_gib.zip(price);
+        let usd_month = sizes.map(|(gib, price)| price.of(u64::from(gib)).amount());
         Self { decision, usd_month, why: short_reasons(decision, policy) }
     }
 }

@@ -27,12 +27,10 @@ pub struct Price {
 
 impl Price {
     /// Returns the price in `region`, or the highest price of the table if it does not contain the
-    /// Region. Without a Region, the price is unknown and every cost is zero.
-    pub fn in_region(region: &Option<Region>) -> Self {
-        let Some(region) = region else {
-            let note = "no price is known for this provider".to_owned();
-            return Self { usd_per_gib_month: 0.0, region: String::new(), as_of: AS_OF, note };
-        };
+    /// Region. `None` without a Region, as on Azure: the table has no prices of Azure, and the prices
+    /// differ by Region.
+    pub fn in_region(region: &Option<Region>) -> Option<Self> {
+        let region = region.as_ref()?;
         // The header and comments have no number in this column.
         let rows = TABLE.lines().filter_map(|line| {
             let (region, usd) = line.split_once(',')?;
@@ -49,7 +47,7 @@ impl Price {
                  higher"
             ));
         }
-        Self { usd_per_gib_month, region: of.to_owned(), as_of: AS_OF, note }
+        Some(Self { usd_per_gib_month, region: of.to_owned(), as_of: AS_OF, note })
     }
 
     /// Returns the monthly cost of `gib` GiB.
@@ -57,6 +55,13 @@ impl Price {
         #[expect(clippy::cast_precision_loss, reason = "nobody stores 2^52 GiB")]
         Usd(gib as f64 * self.usd_per_gib_month)
     }
+}
+
+/// Returns the size and its monthly cost, joined with `join`: `12 GiB, USD 0.60 a month`. Without a
+/// price, only the size.
+pub(super) fn size_and_cost(gib: u64, price: Option<&Price>, join: &str) -> String {
+    let cost = price.map(|price| format!("{join}{} a month", price.of(gib).about()));
+    format!("{} GiB{}", thousands(gib), cost.unwrap_or_default())
 }
 
 impl fmt::Display for Price {
@@ -115,7 +120,7 @@ mod tests {
     use super::*;
 
     fn price(region: &str) -> Price {
-        Price::in_region(&Some(region.parse().unwrap()))
+        Price::in_region(&Some(region.parse().unwrap())).unwrap()
     }
 
     #[test]
@@ -133,6 +138,14 @@ mod tests {
         assert!(unknown.usd_per_gib_month >= price("us-east-1").usd_per_gib_month);
         assert!(unknown.note.contains("zz-nowhere-1"), "{}", unknown.note);
         assert_eq!(price("us-east-1").region, "us-east-1");
+    }
+
+    #[test]
+    fn without_a_price_there_is_only_a_size() {
+        assert_eq!(Price::in_region(&None), None);
+        assert_eq!(size_and_cost(1_200, None, ", "), "1,200 GiB");
+        let price = Price { usd_per_gib_month: 0.05, ..price("us-east-1") };
+        assert_eq!(size_and_cost(1_200, Some(&price), " and "), "1,200 GiB and USD 60 a month");
     }
 
     #[test]

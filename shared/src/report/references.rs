@@ -7,8 +7,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::id_and_name;
+use super::price::size_and_cost;
 use super::style::{OutputStyle, Tone};
-use crate::model::{ImageId, ReferenceKind, Region, ResourceText, TemplateVersions, short_id};
+use crate::model::{
+    ImageId, ProviderWords, ReferenceKind, Region, ResourceText, TemplateVersions, short_id,
+};
 use crate::plan::reason::Reason;
 use crate::plan::{Decision, Plan};
 use crate::text_fmt::{counted, printable, shell_word, short_age, thousands};
@@ -130,7 +134,8 @@ fn number(version: &str) -> Option<u64> {
 }
 
 fn commands(resource: &StaleResource, region: &Option<Region>) -> Vec<String> {
-    let id = shell_word(short_id(&resource.arn));
+    let id = shell_word(&short_id(&resource.arn));
+    // The provider without Regions has no launch templates and launch configurations.
     let Some(region) = region else { return Vec::new() };
     match resource.kind {
         ReferenceKind::LaunchConfiguration => vec![format!(
@@ -168,9 +173,9 @@ pub fn stale_text(plan: &Plan, policy_versions: TemplateVersions, style: OutputS
     let found = stale(plan);
     let mut text = String::new();
     if found.is_empty() {
-        let none = "No stale references found: an Auto Scaling group, a fleet or an instance uses each reference \
-                    that was read.";
-        style.paragraph(&mut text, 0, none);
+        let users = plan.account.provider().words().stale_users;
+        let none = format!("No stale references found: {users} uses each reference that was read.");
+        style.paragraph(&mut text, 0, &none);
         return text;
     }
     for resource in stale_resources(&found, &plan.region) {
@@ -179,26 +184,31 @@ pub fn stale_text(plan: &Plan, policy_versions: TemplateVersions, style: OutputS
     }
     let alone: Vec<&Stale> = found.iter().filter(|one| one.other_reasons == 0).collect();
     let gib: u64 = alone.iter().filter_map(|one| one.size_gib).map(u64::from).sum();
-    let usd = super::Price::in_region(&plan.region).of(gib);
+    let price = super::Price::in_region(&plan.region);
     let images = counted(found.len(), "image");
     let line = match alone.len() {
         0 => format!("These references are to {images}, also kept for other reasons."),
         alone => format!(
-            "These references are to {images}. Nothing else keeps {} of them: at most {} GiB, {} a month.",
+            "These references are to {images}. Nothing else keeps {} of them: at most {}.",
             thousands(alone),
-            thousands(gib),
-            usd.about()
+            size_and_cost(gib, price.as_ref(), ", ")
         ),
     };
     style.paragraph(&mut text, 0, &line);
-    let warning = "No Auto Scaling group, fleet or compute environment uses these references, but people or programs \
-                   might. Ask their owners before you delete them.";
-    style.paragraph(&mut text, 0, warning);
-    if policy_versions != TemplateVersions::All {
-        let note = "This list includes all versions. A plan counts only the versions that safety.template_versions \
-                    specifies and those that EC2 reports. An image to which only another version refers can therefore \
-                    expire.";
-        style.paragraph(&mut text, 0, note);
+    let ProviderWords { no_stale_user, service, has_launch_templates, .. } =
+        plan.account.provider().words();
+    let warning = format!(
+        "{no_stale_user} uses these references, but people or programs might. Ask their owners before you delete \
+         them."
+    );
+    style.paragraph(&mut text, 0, &warning);
+    if policy_versions != TemplateVersions::All && *has_launch_templates {
+        let note = format!(
+            "This list includes all versions. A plan counts only the versions that safety.template_versions \
+             specifies and those that {service} reports. An image to which only another version refers can therefore \
+             expire."
+        );
+        style.paragraph(&mut text, 0, &note);
     }
     text
 }
@@ -235,7 +245,7 @@ fn resource_text(
             1 => "also kept for 1 other reason".to_owned(),
             more => format!("also kept for {} other reasons", thousands(more)),
         };
-        let line = format!("{version}{image_id} {name}{age}; {others}");
+        let line = format!("{version}{}{age}; {others}", id_and_name(image_id, name));
         style.paragraph(text, 2, &printable(&line));
     }
     let is_default = resource.versions.iter().any(|version| version.contains(DEFAULT));

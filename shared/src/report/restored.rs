@@ -6,7 +6,7 @@ use strum::IntoEnumIterator;
 
 use super::Ids;
 use crate::apply::RestoreStep;
-use crate::model::join_permissions;
+use crate::model::{ImageId, InWords, Provider, ProviderWords, join_permissions};
 use crate::restore::{RestorableState, RestorePreview, RestoreProblem, RestoreStatus, Restored};
 use crate::text_fmt::{counted, printable, thousands};
 
@@ -29,16 +29,17 @@ pub fn restored_text(all: &[Restored]) -> String {
             RestoreStatus::Gone => "not found",
             RestoreStatus::Failed => "failed",
         };
-        let _ = writeln!(text, "{image_id}: {word}");
+        let words = image_id.provider().words();
+        let _ = writeln!(text, "{}: {word}", image_id.short());
         for done in done {
-            let _ = writeln!(text, "  {}", printable(&done.to_string()));
+            let _ = writeln!(text, "  {}", printable(&done.in_words(words).to_string()));
         }
         if !not_shared.is_empty() {
             let with = join_permissions(not_shared, ", ");
             let _ = writeln!(text, "  not shared again with {}", printable(&with));
         }
         if let Some(problem) = problem {
-            let _ = writeln!(text, "  {}", printable(&problem.to_string()));
+            let _ = writeln!(text, "  {}", printable(&problem.in_words(words).to_string()));
         }
     }
     text
@@ -83,12 +84,15 @@ pub fn restored_summary(all: &[Restored]) -> String {
     let not_understood =
         |one: &&Restored| matches!(one.problem, Some(RestoreProblem::StateTagUnreadable { .. }));
     let is_untouched = |one: &&Restored| one.problem.is_none() && one.not_shared.is_empty();
+    let words = words_of(all.first().map(|one| &one.image_id));
+    let no_longer_deprecated = format!("no longer {}", words.deprecated);
+    let still_disabled = format!("still {}", words.disabled);
     let parts = [
-        (from(RestoredFrom::RecycleBin), "from the Recycle Bin"),
+        (from(RestoredFrom::RecycleBin), words.from_bin),
         (from(RestoredFrom::Disabled), "enabled"),
-        (from(RestoredFrom::Deprecated), "no longer deprecated"),
+        (from(RestoredFrom::Deprecated), no_longer_deprecated.as_str()),
         (from(RestoredFrom::Expired), "no longer expired"),
-        (all.iter().filter(not_enabled).count(), "still disabled"),
+        (all.iter().filter(not_enabled).count(), still_disabled.as_str()),
         (
             all.iter().filter(not_understood).count(),
             "with a state tag that this version does not understand",
@@ -111,26 +115,37 @@ pub fn preview_text(all: &[RestorePreview], ids: Ids) -> String {
         if !lists_all && problem.is_none() {
             continue;
         }
-        let name = name.as_ref().map_or(String::new(), |name| format!(" {name}"));
-        let _ = writeln!(text, "{}", printable(&format!("{image_id}{name}: {state}")));
+        let words = image_id.provider().words();
+        let name = name.as_ref().filter(|name| !image_id.contains_name(name));
+        let name = name.map_or(String::new(), |name| format!(" {name}"));
+        let state = state.in_words(words);
+        let id = image_id.short();
+        let _ = writeln!(text, "{}", printable(&format!("{id}{name}: {state}")));
         if !not_shared.is_empty() {
             let with = join_permissions(not_shared, ", ");
             let _ = writeln!(text, "  was shared with {}", printable(&with));
         }
         if let Some(problem) = problem {
-            let _ = writeln!(text, "  {}", printable(&problem.to_string()));
+            let _ = writeln!(text, "  {}", printable(&problem.in_words(words).to_string()));
         }
     }
+    let words = words_of(all.first().map(|one| &one.image_id));
     let would =
         |one: &&RestorePreview| one.problem.is_none() && one.state != RestorableState::Untouched;
     let count = all.iter().filter(would).count();
     let of = |state| all.iter().filter(|one| one.state == state).count();
-    let states: Vec<(usize, String)> =
-        RestorableState::iter().map(|state| (of(state), state.to_string())).collect();
+    let states: Vec<(usize, String)> = RestorableState::iter()
+        .map(|state| (of(state), state.in_words(words).to_string()))
+        .collect();
     let done = format!("{} of {} would be restored", thousands(count), counted(all.len(), "image"));
     let parts = states.iter().map(|(count, what)| (*count, what.as_str()));
     let hint = if lists_all { "" } else { " -v lists all of them." };
     text + sentence(&done, parts).trim_end() + hint + "\n"
+}
+
+/// Returns the words of the provider that has the image. A list of images has one provider.
+fn words_of(image: Option<&ImageId>) -> &'static ProviderWords {
+    image.map_or_else(Provider::default, ImageId::provider).words()
 }
 
 /// Formats the result and the number of images of each kind.

@@ -22,7 +22,8 @@ pub struct PricedSimulation<'a> {
     still: usize,
     sizes_unknown: usize,
     refusal: Option<&'a Refusal>,
-    price: Price,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<Price>,
     points: Vec<PricedPoint<'a>>,
     families: Vec<PricedFamily<'a>>,
 }
@@ -31,8 +32,9 @@ pub struct PricedSimulation<'a> {
 struct PricedPoint<'a> {
     #[serde(flatten)]
     point: &'a Point,
-    /// The monthly cost of `gib`, in USD. An upper bound.
-    usd_month: f64,
+    /// The monthly cost of `gib`, in USD. An upper bound. Absent if the price is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usd_month: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -41,12 +43,14 @@ struct PricedFamily<'a> {
     family: &'a Option<Arc<str>>,
     images: &'a [usize],
     gib: &'a [u64],
-    /// The monthly cost of the `gib` of each point, in USD. An upper bound.
-    usd_month: Vec<f64>,
+    /// The monthly cost of the `gib` of each point, in USD. An upper bound. Absent if the price is
+    /// unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usd_month: Option<Vec<f64>>,
 }
 
 impl<'a> PricedSimulation<'a> {
-    /// Computes the costs at the list price of the simulation's Region.
+    /// Computes the costs at the list price of the simulation's Region, if it is known.
     pub fn of(simulation: &'a Simulation) -> Self {
         let Simulation {
             account,
@@ -63,7 +67,7 @@ impl<'a> PricedSimulation<'a> {
             end: _,
         } = simulation;
         let price = Price::in_region(region);
-        let usd_month = |gib: u64| price.of(gib).amount();
+        let usd_month = |gib: u64| Some(price.as_ref()?.of(gib).amount());
         let points =
             points.iter().map(|point| PricedPoint { point, usd_month: usd_month(point.gib) });
         let families =

@@ -1,6 +1,7 @@
 //! Previews of restoring images.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,7 +9,9 @@ use serde::Serialize;
 
 use super::{RestoreOptions, RestoreProblem};
 use crate::cloud::{CloudError, View};
-use crate::model::{Image, ImageId, ImageState, LaunchPermission, RecycledImage, TagNames};
+use crate::model::{
+    Image, ImageId, ImageState, InWords, LaunchPermission, ProviderWords, RecycledImage, TagNames,
+};
 use crate::plan::not_enabled;
 use crate::plan::undo::{Undo, UndoneBy, permissions_to_restore};
 
@@ -32,29 +35,34 @@ pub struct RestorePreview {
 }
 
 /// The state of an image before it is restored.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::Display, strum::EnumIter,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::EnumIter)]
 #[serde(rename_all = "snake_case")]
 pub enum RestorableState {
     /// In the Recycle Bin.
-    #[strum(to_string = "in the Recycle Bin")]
     Recycled,
     /// Disabled.
-    #[strum(to_string = "disabled")]
     Disabled,
     /// Deprecated by a retire step.
-    #[strum(to_string = "deprecated")]
     Deprecated,
     /// Tagged as expired.
-    #[strum(to_string = "expired")]
     Expired,
     /// Not expired, so there is nothing to restore.
-    #[strum(to_string = "not expired")]
     Untouched,
     /// Neither in the account nor in the Recycle Bin.
-    #[strum(to_string = "not found")]
     Gone,
+}
+
+impl InWords for RestorableState {
+    fn format(&self, words: &ProviderWords, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Recycled => words.in_bin,
+            Self::Disabled => words.disabled,
+            Self::Deprecated => words.deprecated,
+            Self::Expired => "expired",
+            Self::Untouched => "not expired",
+            Self::Gone => "not found",
+        })
+    }
 }
 
 /// Returns what [`restore`](super::restore()) would do with each of `images`. Takes two listings:

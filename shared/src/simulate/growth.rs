@@ -6,7 +6,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::world::SimulatedWorld;
-use crate::model::{Image, ImageId, ImageState, Inventory, Snapshot, SnapshotId, TagNames, Tags};
+use crate::model::{
+    Image, ImageId, ImageState, Inventory, Provider, Snapshot, SnapshotId, TagNames, Tags,
+};
 use crate::plan::reason::Reason;
 use crate::plan::snapshots::made_for;
 use crate::plan::{Decision, name_prefix, plan};
@@ -28,6 +30,9 @@ const NEVER_GIVEN_UP_WITHIN: SignedDuration = SignedDuration::from_hours(24 * 7)
 /// The prefix of the IDs of simulated images. AWS IDs are hexadecimal, so these IDs cannot exist
 /// and are recognizable.
 const SIMULATED: &str = "ami-simulated-";
+/// The prefix of the names of simulated images on Azure. Versions there are numbers, and the names of
+/// managed images begin with a letter or a digit, so these names cannot exist either.
+const SIMULATED_NAME: &str = "_simulated-";
 
 /// The rule and the family under it; or no rule, and the name prefix.
 type FamilyGrowth = (Option<Arc<str>>, Arc<str>);
@@ -131,7 +136,37 @@ impl Growth {
 
 /// Returns whether a simulation created this image.
 pub(super) fn is_simulated(image: &ImageId) -> bool {
-    image.as_str().starts_with(SIMULATED)
+    match image.provider() {
+        Provider::Aws => image.as_str().starts_with(SIMULATED),
+        Provider::Azure => {
+            image.as_str().rsplit('/').next().is_some_and(|name| name.starts_with(SIMULATED_NAME))
+        }
+    }
+}
+
+/// Returns the ID of a simulated image like `template`: on Azure, another version of its definition,
+/// or another managed image in its resource group.
+fn simulated_id(template: &ImageId, number: usize) -> Option<ImageId> {
+    let id = match template.provider() {
+        Provider::Aws => format!("{SIMULATED}{number:06}"),
+        Provider::Azure => sibling(template.as_str(), &format!("{number:06}"))?,
+    };
+    id.parse().ok()
+}
+
+/// Returns the ID of a simulated snapshot like `template`.
+fn simulated_snapshot_id(template: &SnapshotId, number: usize, part: usize) -> Option<SnapshotId> {
+    let id = match template.provider() {
+        Provider::Aws => format!("snap-simulated-{number:06}-{part}"),
+        Provider::Azure => sibling(template.as_str(), &format!("{number:06}-{part}"))?,
+    };
+    id.parse().ok()
+}
+
+/// Returns the ARM ID of a simulated resource that differs from `id` in its name only.
+fn sibling(id: &str, number: &str) -> Option<String> {
+    let (parent, _) = id.rsplit_once('/')?;
+    Some(format!("{parent}/{SIMULATED_NAME}{number}"))
 }
 
 /// Other accounts and services also remove the images that they create, regardless of this policy.
@@ -210,6 +245,10 @@ impl Sources<'_> {
                 launch_permissions_unread: None,
                 source_instance: None,
                 source_image: None,
+                // They are not simulated, and the image does not need them.
+                sources: Box::default(),
+                protected_by: None,
+                unconfirmed: false,
                 ..image.clone()
             },
         })
@@ -217,7 +256,7 @@ impl Sources<'_> {
 
     /// Returns the tags that image-steward did not write.
     fn foreign(&self, tags: &Tags) -> Tags {
-        tags.iter().filter(|(key, _)| !key.starts_with(self.names.prefix())).collect()
+        tags.without_prefix(self.names.prefix())
     }
 }
 
@@ -262,14 +301,14 @@ fn made_as_before(snapshot: &Snapshot, image: &ImageId) -> Option<Arc<str>> {
 
 impl ImageTemplate {
     fn make(&self, number: usize, world: &mut SimulatedWorld, names: &TagNames, now: Timestamp) {
-        let Ok(image_id) = format!("{SIMULATED}{number:06}").parse::<ImageId>() else { return };
+        let Some(image_id) = simulated_id(&self.image.image_id, number) else { return };
         let created_at = now - self.before;
         let backs: Tags = [(names.image.as_str(), image_id.as_str())].into_iter().collect();
         let snapshots: Vec<Snapshot> = (1..)
             .zip(&self.snapshots)
             .filter_map(|(part, snapshot)| {
                 Some(Snapshot {
-                    snapshot_id: format!("snap-simulated-{number:06}-{part}").parse().ok()?,
+                    snapshot_id: simulated_snapshot_id(&snapshot.snapshot_id, number, part)?,
                     started_at: Some(created_at),
                     tags: snapshot.tags.with(&backs),
                     description: made_as_before(snapshot, &image_id),

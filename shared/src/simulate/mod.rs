@@ -89,7 +89,8 @@ pub struct Point {
     pub deferred: usize,
     /// Snapshots of images, including images that no longer exist.
     pub snapshots: usize,
-    /// The total size in GiB, with each snapshot counted once. An upper bound, because snapshots
+    /// The total size in GiB, with each snapshot counted once, and of images without snapshots. An
+    /// upper bound, because snapshots
     /// share blocks.
     pub gib: u64,
     /// Images that were created since the previous point.
@@ -163,7 +164,8 @@ pub fn simulate_with(
 ) -> Simulation {
     let days = days.min(MAX_DAYS);
     let begin = of_images(inventory, policy);
-    let sizes_unknown = begin.snapshots.iter().filter(|one| one.size_gib.is_none()).count();
+    let sizes_unknown = begin.snapshots.iter().filter(|one| one.size_gib.is_none()).count()
+        + begin.images.iter().map(|image| image.disk_sizes().1).sum::<usize>();
     let mut world = SimulatedWorld::new(begin);
     let (mut history, mut since) = (History::default(), Since::default());
     let total = usize::try_from(days).ok();
@@ -255,6 +257,14 @@ struct History {
     end: Vec<Decision>,
 }
 
+/// The size of an image that no snapshot backs, in GiB.
+fn own_gib(decision: &Decision) -> u64 {
+    match decision.snapshots.is_empty() {
+        true => decision.size_gib.map_or(0, u64::from),
+        false => 0,
+    }
+}
+
 impl History {
     /// Records the images that a sweep with this plan deregisters.
     fn note_gone(&mut self, plan: &Plan) {
@@ -283,7 +293,7 @@ impl History {
             in_use: plan.summary.in_use,
             deferred: plan.summary.deferred,
             snapshots: sizes.len(),
-            gib: sizes.values().sum(),
+            gib: sizes.values().sum::<u64>() + plan.decisions.iter().map(own_gib).sum::<u64>(),
             made: since.made,
             done: since.done,
         });
@@ -308,10 +318,13 @@ impl History {
                 *images += 1;
                 // Remove the sizes, so that each snapshot is counted once.
                 *gib += decision.snapshots.iter().filter_map(|id| sizes.remove(id)).sum::<u64>();
+                *gib += own_gib(decision);
             }
         }
     }
 }
 
+#[cfg(test)]
+mod azure_tests;
 #[cfg(test)]
 mod tests;

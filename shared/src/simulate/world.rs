@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::model::{
-    Image, ImageId, ImageState, Inventory, LaunchPermission, Recyclable, RecycledImage,
-    RetentionRule, Snapshot, SnapshotFate, SnapshotId, TagNames, Tags, for_others,
+    Image, ImageId, ImageState, Inventory, LaunchPermission, Provider, Recoverability, Recyclable,
+    RecycledImage, RetentionRule, Snapshot, SnapshotFate, SnapshotId, TagNames, Tags, for_others,
 };
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan, plan_snapshots};
 use crate::plan::undo::{Deprecation, Undo};
@@ -79,12 +79,14 @@ impl SimulatedWorld {
     /// because an inventory does not always contain their retention. If the inventory contains
     /// neither the images in the Recycle Bin nor its rules, the bin is empty and retains everything
     /// for the maximum time. Snapshots are then deleted at the time in the policy, as with
-    /// sufficiently long rules.
+    /// sufficiently long rules. Azure has no such rules: each image contains its retention.
     pub fn new(mut inventory: Inventory) -> Self {
         inventory.recycled_images.get_or_insert_default();
-        inventory.retention_rules.get_or_insert_with(|| {
-            [Recyclable::Images, Recyclable::Snapshots].map(longest_rule).into()
-        });
+        if inventory.account.provider() == Provider::Aws {
+            inventory.retention_rules.get_or_insert_with(|| {
+                [Recyclable::Images, Recyclable::Snapshots].map(longest_rule).into()
+            });
+        }
         Self { inventory, recycled: Vec::new() }
     }
 
@@ -135,7 +137,9 @@ impl SimulatedWorld {
         let mut steps: HashMap<&ImageId, &Decision> =
             steps.into_iter().map(|decision| (&decision.image_id, decision)).collect();
         let mut gone = Vec::new();
-        self.inventory.images.retain_mut(|image| {
+        let Inventory { images, retention_rules, .. } = &mut self.inventory;
+        let rules = retention_rules.as_deref().unwrap_or_default();
+        images.retain_mut(|image| {
             // Most images have no changes, and each lookup takes time.
             let found = if steps.is_empty() { None } else { steps.remove(&image.image_id) };
             let Some(decision) = found else { return true };
@@ -146,22 +150,19 @@ impl SimulatedWorld {
             let stays =
                 apply_step(image, &decision.action, &policy.tag_names, plan.planned_at, done);
             if !stays {
-                gone.push((image.image_id.clone(), std::mem::take(&mut image.tags)));
+                let days = retained_days(image, rules);
+                gone.extend(days.map(|days| (image.image_id.clone(), days)));
             }
             stays
         });
-        for (image, tags) in gone {
-            self.recycle(image, &tags, plan.planned_at);
+        for (image, days) in gone {
+            self.recycle(image, days, plan.planned_at);
         }
         self.change_snapshots(changes, &policy.tag_names, done);
     }
 
-    fn recycle(&mut self, image: ImageId, tags: &Tags, now: Timestamp) {
+    fn recycle(&mut self, image: ImageId, days: u32, now: Timestamp) {
         let Some(listed) = &mut self.inventory.recycled_images else { return };
-        let rules = self.inventory.retention_rules.iter().flatten();
-        let covering = rules.filter(|rule| rule.covers(Recyclable::Images, tags));
-        let days = covering.map(|rule| rule.days).max();
-        let Some(days) = days else { return };
         let leaves_at = now.checked_add(SignedDuration::from_hours(24 * i64::from(days)));
         let leaves_at = leaves_at.unwrap_or(Timestamp::MAX);
         self.recycled.push((leaves_at, image.clone()));
@@ -214,6 +215,18 @@ impl SimulatedWorld {
                 }
             }
         });
+    }
+}
+
+/// Returns for how many days `image` can be recovered after it is deregistered; `None` if it cannot.
+fn retained_days(image: &Image, rules: &[RetentionRule]) -> Option<u32> {
+    match image.capabilities.recovery {
+        Recoverability::ByRules => {
+            let covering = rules.iter().filter(|rule| rule.covers(Recyclable::Images, &image.tags));
+            covering.map(|rule| rule.days).max()
+        }
+        Recoverability::Days(days) => Some(days),
+        Recoverability::Unsupported => None,
     }
 }
 
@@ -284,6 +297,15 @@ fn to_the_minute(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second().div_euclid(60) * 60).unwrap_or(at)
 }
 
+/// Returns the deprecation time that the provider of `image` stores for a step at `at`. Azure stores
+/// it as it is.
+fn deprecation_time(image: &Image, at: Timestamp) -> Option<Timestamp> {
+    Some(match image.image_id.provider() {
+        Provider::Aws => to_the_minute(at),
+        Provider::Azure => at,
+    })
+}
+
 /// Applies one step to one image. Returns whether the image still exists.
 fn apply_step(
     image: &mut Image,
@@ -297,15 +319,15 @@ fn apply_step(
         Action::Deprecate { save } => {
             done.deprecated += 1;
             set(&mut image.tags, &names.deprecation, save);
-            image.deprecation_time = Some(to_the_minute(now));
+            image.deprecation_time = deprecation_time(image, now);
         }
         Action::Disable { save, deprecation } => {
             done.disabled += 1;
             set(&mut image.tags, &names.launch_permissions, save);
             set(&mut image.tags, &names.deprecation, deprecation);
-            image.deprecation_time = Some(to_the_minute(now));
+            image.deprecation_time = deprecation_time(image, now);
             image.state = ImageState::Disabled;
-            share(image, Box::default());
+            unshare(image);
         }
         Action::Deregister { .. } => {
             done.deregistered += 1;
@@ -323,7 +345,7 @@ fn undo_steps(image: &mut Image, undo: &Undo, names: &TagNames, now: Timestamp) 
     let Undo { enable, share_with, not_shared: _, deprecation, unmark: _, keep_tags: _ } = undo;
     if *enable {
         image.state = ImageState::Available;
-        share(image, Box::default());
+        unshare(image);
     }
     if !share_with.is_empty() {
         share(image, share_with.clone());
@@ -332,9 +354,16 @@ fn undo_steps(image: &mut Image, undo: &Undo, names: &TagNames, now: Timestamp) 
         None => {}
         Some(Deprecation::None) => image.deprecation_time = None,
         Some(Deprecation::At(at)) if *at <= now => {}
-        Some(Deprecation::At(at)) => image.deprecation_time = Some(to_the_minute(*at)),
+        Some(Deprecation::At(at)) => image.deprecation_time = deprecation_time(image, *at),
     }
     image.tags = image.tags.without(&undo.tag_keys(names));
+}
+
+/// Removes all launch permissions of the image, if disabling it does so.
+fn unshare(image: &mut Image) {
+    if image.capabilities.loses_permissions() {
+        share(image, Box::default());
+    }
 }
 
 /// Sets the launch permissions of the image.

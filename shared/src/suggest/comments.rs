@@ -5,17 +5,37 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::families::{FamilyStats, Kind};
+use super::launched_within;
 use super::stats::{Measures, Outlook};
 use super::text::shown;
 use super::write::{SuggestedKeep, SuggestedMatch, SuggestedRetire, SuggestedRule};
-use crate::model::{Inventory, place_of};
+use crate::model::{InWords, Inventory, Provider, place_of};
 use crate::text_fmt::{counted, date};
+
+/// The keys of rules for an AWS account.
+const AWS_TERMS: &str = "In each rule, `keep` lists the keep rules. An image is kept if any of them matches it: `last` \
+    keeps the newest images of a family, `within` keeps images up to this age, and `launched_within` keeps images that \
+    were launched within this time. An image that no keep rule matches is expired. It is retired in steps, each of \
+    which can be undone until the image leaves the Recycle Bin. In `retire`, the times to deprecate, disable and \
+    deregister count from when a run first found the image expired. The time to delete the snapshots of an image \
+    counts from its deregistration.";
+/// The keys of rules for an Azure subscription.
+const AZURE_TERMS: &str = "In each rule, `keep` lists the keep rules. An image is kept if any of them matches it: \
+    `last` keeps the newest images of a family, and `within` keeps images up to this age. An image that no keep rule \
+    matches is expired. It is retired in steps. In `retire`, the times to deprecate (set the end-of-life date), disable \
+    (exclude from latest) and deregister (delete) count from when a run first found the image expired. A deleted \
+    gallery image version can be recovered for as long as the soft delete of its gallery retains it. A managed image \
+    has no steps before its deletion, and cannot be recovered.";
 
 /// The comments at the top.
 pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> Vec<String> {
     let Outlook { images, in_use, matched, expired, refusal, kept: _, notes: _ } = outlook;
     let Inventory { account, region, taken_at, unread, .. } = inventory;
     let place = place_of(account, region.as_ref());
+    let (not_read, terms) = match account.provider() {
+        Provider::Aws => ("launch permissions, which were not read", AWS_TERMS),
+        Provider::Azure => ("with whom images are shared, which was not read", AZURE_TERMS),
+    };
     let mut head = vec![
         format!(
             "A first policy for {place}. `image-steward init` generated it from the \
@@ -25,9 +45,9 @@ pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> 
             counted(inventory.references.len(), "reference"),
         ),
         format!(
-            "Its rules match {matched} of {}. On {}, at most {expired} of them are expired. That number ignores launch \
-             permissions, which were not read. No image is changed before you run `image-steward apply` or deploy the \
-             functions in apply mode. An image in use is never removed, whatever the policy.",
+            "Its rules match {matched} of {}. On {}, at most {expired} of them are expired. That number ignores \
+             {not_read}. No image is changed before you run `image-steward apply` or deploy the functions in apply \
+             mode. An image in use is never removed, whatever the policy.",
             counted(*images, "image"),
             date(now)
         ),
@@ -36,13 +56,7 @@ pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> 
             .to_owned(),
         "   image-steward validate --policy FILE".to_owned(),
         "   image-steward plan --policy FILE          # shows the action for every image, with reasons".to_owned(),
-        "In each rule, `keep` lists the keep rules. An image is kept if any of them matches it: `last` keeps the \
-         newest images of a family, `within` keeps images up to this age, and `launched_within` keeps images that \
-         were launched within this time. An image that no keep rule matches is expired. It is retired in steps, each \
-         of which can be undone until the image leaves the Recycle Bin. In `retire`, the times to deprecate, disable \
-         and deregister count from when a run first found the image expired. The time to delete the snapshots of an \
-         image counts from its deregistration."
-            .to_owned(),
+        terms.to_owned(),
     ];
     if !unread.is_empty() {
         let sources: Vec<String> = unread.iter().map(|one| shown(&one.to_string())).collect();
@@ -52,7 +66,10 @@ pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> 
             sources.join("; ")
         ));
     } else if let Some(refusal) = refusal {
-        head.push(format!("Currently, every run refuses to remove anything: {refusal}."));
+        head.push(format!(
+            "Currently, every run refuses to remove anything: {}.",
+            refusal.in_words(account.provider().words())
+        ));
     }
     head
 }
@@ -62,6 +79,12 @@ pub(super) fn about_families(set: &[FamilyStats]) -> Vec<String> {
     let Some(first) = set.first() else { return Vec::new() };
     let size: usize = set.iter().map(|family| family.size).sum();
     let what = match (&first.kind, set.len()) {
+        (Kind::Definition, 1) => {
+            format!("Versions of the image definition {}", shown(&first.value))
+        }
+        (Kind::Definition, several) => {
+            format!("{several} smaller families, {size} images, distinguished by image definition")
+        }
         (Kind::Tag(_, key), 1) => {
             format!("Images tagged {} = {}", shown(key), shown(&first.value))
         }
@@ -157,34 +180,59 @@ pub(super) fn about_safety(references: usize) -> Vec<String> {
 }
 
 /// Creates the comment above `[orphans]`.
-pub(super) fn orphans() -> Vec<String> {
-    vec![
-        "Orphans, that is, snapshots whose image no longer exists and is not in the Recycle Bin, are reported and \
-         kept. To delete them this long after a run first finds them, uncomment these lines:"
-            .to_owned(),
-    ]
+pub(super) fn orphans(provider: Provider) -> Vec<String> {
+    let what = match provider {
+        Provider::Aws => "snapshots whose image no longer exists and is not in the Recycle Bin",
+        Provider::Azure => {
+            "snapshots and disks that a state tag attributes to an image that no longer exists"
+        }
+    };
+    vec![format!(
+        "Orphans, that is, {what}, are reported and kept. To delete them this long after a run first finds them, \
+         uncomment these lines:"
+    )]
 }
 
 /// Creates the rule for an account in which no family was found.
-pub(super) fn example() -> SuggestedRule {
+pub(super) fn example(provider: Provider) -> SuggestedRule {
+    let (found, matched, conditions, name, group_by) = match provider {
+        Provider::Aws => (
+            "No family was found: no two images",
+            "images named example-…",
+            "name, tags, architecture and platform",
+            "example-*",
+            ["name_prefix", "architecture"].as_slice(),
+        ),
+        Provider::Azure => (
+            "No family was found: no image definition has two versions, no two images",
+            "the versions of the image definition example in the gallery named gallery",
+            "name, tags, architecture, platform and os_state",
+            "gallery/example/*",
+            ["definition"].as_slice(),
+        ),
+    };
+    let by = match provider {
+        Provider::Aws => "\"tag:Family\" or \"name_prefix\"",
+        Provider::Azure => "\"definition\", \"tag:Family\" or \"name_prefix\"",
+    };
     SuggestedRule {
         comments: vec![
-            "No family was found: no two images have names that differ only in a trailing number, date or version, \
-             and no tag names a family. This rule is an example. It matches images named \
-             example-…"
-                .to_owned(),
-            "`match` lists conditions (globs for name, tags, architecture and platform), all of which an image must meet. \
-             `group_by` defines which images replace one another: those with the same values, for example \
-             \"tag:Family\" or \"name_prefix\"."
-                .to_owned(),
+            format!(
+                "{found} have names that differ only in a trailing number, date or version, and no tag names a \
+                 family. This rule is an example. It matches {matched}"
+            ),
+            format!(
+                "`match` lists conditions (globs for {conditions}), all of which an image must meet. `group_by` defines \
+                 which images replace one another: those with the same values, for example {by}."
+            ),
         ],
         name: "example".to_owned(),
-        matches: SuggestedMatch { name: Some("example-*".to_owned()), ..SuggestedMatch::default() },
-        group_by: vec!["name_prefix".to_owned(), "architecture".to_owned()],
+        matches: SuggestedMatch { name: Some(name.to_owned()), ..SuggestedMatch::default() },
+        group_by: group_by.iter().map(|by| (*by).to_owned()).collect(),
         keep: SuggestedKeep {
             last: Some(5),
             within: Some("30d".to_owned()),
-            launched_within: Some("90d".to_owned()),
+            launched_within: launched_within(provider),
             ..SuggestedKeep::default()
         },
         retire: SuggestedRetire::default(),

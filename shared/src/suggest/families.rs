@@ -1,4 +1,5 @@
-//! Finds families: first by tags whose values look like family names, then by image names.
+//! Finds families: first by image definitions, then by tags whose values look like family names, and
+//! then by image names.
 //!
 //! This module makes no decisions about images. The families become rules, and a plan measures
 //! them.
@@ -35,6 +36,8 @@ const MIN_FAMILY_SIZE: usize = 2;
 /// The property that the images of a family have in common.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
+    /// The image definition.
+    Definition,
     /// The value of the tag with this key. The number is the position of the key in the list.
     Tag(usize, String),
     /// The name without its trailing dates, versions and numbers.
@@ -45,7 +48,7 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct FamilyStats {
     pub kind: Kind,
-    /// The tag's value, or the common part of the names.
+    /// The definition, the tag's value, or the common part of the names.
     pub value: String,
     /// Globs for the images' names; an image matches one of them. For families by tag, globs for
     /// the value.
@@ -66,6 +69,14 @@ pub(super) fn find(inventory: &Inventory) -> Vec<FamilyStats> {
         .filter(|image| may_have_family(image, &inventory.account) && !image.name.is_empty())
         .collect();
     let mut families = Vec::new();
+    for (definition, members) in by_definition(&images) {
+        if members.len() >= MIN_FAMILY_SIZE {
+            let globs = version_globs(definition, &members);
+            families.push(family(Kind::Definition, definition, globs, &members));
+        }
+    }
+    let taken: BTreeSet<&str> = families.iter().map(|family| family.value.as_str()).collect();
+    images.retain(|image| image.definition.as_deref().is_none_or(|one| !taken.contains(one)));
     for (order, key) in family_keys(&images) {
         let by_value = by_value(&images, &key);
         if !tells_families(&images, &by_value) {
@@ -109,6 +120,26 @@ fn family_keys(images: &[&Image]) -> BTreeSet<(usize, String)> {
     keys.filter_map(|(key, _)| Some((place(key)?, key.to_owned()))).collect()
 }
 
+fn by_definition<'a>(images: &[&'a Image]) -> BTreeMap<&'a str, Vec<&'a Image>> {
+    let mut definitions: BTreeMap<&str, Vec<&Image>> = BTreeMap::new();
+    for image in images {
+        if let Some(definition) = image.definition.as_deref().filter(|one| !one.is_empty()) {
+            definitions.entry(definition).or_default().push(image);
+        }
+    }
+    definitions
+}
+
+/// Returns globs for the names of the versions of a definition, which are the name of the definition
+/// and a number: `gallery/definition/1.2.3`.
+fn version_globs(definition: &str, versions: &[&Image]) -> BTreeSet<String> {
+    let begin = format!("{definition}/");
+    match versions.iter().all(|version| version.name.starts_with(&begin)) {
+        true => BTreeSet::from([format!("{}*", literal(&begin))]),
+        false => versions.iter().map(|version| name_glob(&version.name)).collect(),
+    }
+}
+
 fn by_value<'a>(images: &[&'a Image], key: &str) -> BTreeMap<&'a str, Vec<&'a Image>> {
     let mut values: BTreeMap<&str, Vec<&Image>> = BTreeMap::new();
     for image in images {
@@ -139,18 +170,27 @@ fn tells_families(images: &[&Image], by_value: &BTreeMap<&str, Vec<&Image>>) -> 
 
 /// Returns the properties that divide a family into images that do not replace one another: the
 /// architecture, the platform, and tags that every image has. For families by tag, also the name,
-/// unless nearly every image has a different name.
+/// unless nearly every image has a different name. The versions of a definition replace one another
+/// whatever their names are.
 fn dividers(kind: &Kind, members: &[&Image]) -> Vec<String> {
-    let mut by = BTreeSet::new();
-    for (key, _) in members.iter().flat_map(|image| image.tags.iter()) {
-        let known = FAMILY_KEYS.iter().chain(&DIVIDING_KEYS);
-        let is_its_own = matches!(kind, Kind::Tag(_, own) if own == key);
-        if !is_its_own && known.into_iter().any(|known| key.eq_ignore_ascii_case(known)) {
-            by.insert(key);
+    let mut by: BTreeSet<&str> = BTreeSet::new();
+    for image in members {
+        for (key, _) in image.tags.iter() {
+            let known = FAMILY_KEYS.iter().chain(&DIVIDING_KEYS);
+            let is_its_own = matches!(kind, Kind::Tag(_, own) if own == key);
+            let is_known = known.into_iter().any(|known| key.eq_ignore_ascii_case(known));
+            if !is_its_own && is_known && !by.iter().any(|one| image.tags.is_same_key(one, key)) {
+                by.insert(key);
+            }
         }
     }
     let mut dividers = Vec::new();
-    if divides(members, |image| Some(name_prefix(&image.name))) || *kind == Kind::Name {
+    let by_name = match kind {
+        Kind::Definition => false,
+        Kind::Tag(..) => divides(members, |image| Some(name_prefix(&image.name))),
+        Kind::Name => true,
+    };
+    if by_name {
         dividers.push("name_prefix".to_owned());
     }
     for key in by {

@@ -27,7 +27,7 @@ pub use write::{
     SuggestedSafety,
 };
 
-use crate::model::Inventory;
+use crate::model::{Inventory, Provider};
 use crate::plan::{Plan, plan};
 pub use crate::policy::literal;
 use crate::policy::{Policy, PolicyError};
@@ -62,14 +62,14 @@ pub struct FirstPolicy {
 pub fn first_policy(inventory: &Inventory, now: Timestamp) -> Result<FirstPolicy, PolicyError> {
     let mut rules = rules_for(families::find(inventory));
     if rules.is_empty() {
-        rules.push(comments::example());
+        rules.push(comments::example(inventory.account.provider()));
         return finish(inventory, rules, now);
     }
     let (_, seen) = written_and_planned(inventory, &rules, now)?;
     let measures = measure(&seen, now);
     rules.retain_mut(|rule| match measures.get(rule.name.as_str()) {
         Some(measures) => {
-            rule.keep = keep_for(measures);
+            rule.keep = keep_for(measures, inventory.account.provider());
             rule.comments.extend(comments::about_rule(rule, measures));
             true
         }
@@ -94,7 +94,7 @@ fn finish(
         head: comments::head(inventory, &outlook, now),
         entries,
         safety: safety_for(inventory),
-        orphans: comments::orphans(),
+        orphans: comments::orphans(inventory.account.provider()),
     };
     let text = document.to_toml();
     Policy::parse(&text, "the generated policy")?;
@@ -115,7 +115,7 @@ fn written_and_planned(
 }
 
 /// Creates a rule for each of the largest families, and shared rules for the smaller ones. Rules by
-/// tag come first, because the images of rules by name lack that tag. Longer names come before
+/// definition come first. Rules by tag come before rules by name, because the images of rules by name lack that tag. Longer names come before
 /// shorter.
 fn rules_for(mut families: Vec<FamilyStats>) -> Vec<SuggestedRule> {
     let small = families.split_off(families.len().min(MAX_OWN_RULES));
@@ -150,6 +150,10 @@ fn rule_for(set: &[FamilyStats], names: &mut BTreeSet<String>) -> Option<Suggest
     let glob = any_of(globs)?;
     let mut group_by = Vec::new();
     let matches = match &first.kind {
+        Kind::Definition => {
+            group_by.push("definition".to_owned());
+            SuggestedMatch { name: Some(glob), ..SuggestedMatch::default() }
+        }
         Kind::Tag(_, key) => {
             if set.len() > 1 {
                 group_by.push(format!("tag:{key}"));
@@ -174,14 +178,22 @@ fn rule_for(set: &[FamilyStats], names: &mut BTreeSet<String>) -> Option<Suggest
 }
 
 /// Creates keep rules that keep all images in use and a few more.
-fn keep_for(measures: &Measures) -> SuggestedKeep {
+fn keep_for(measures: &Measures, provider: Provider) -> SuggestedKeep {
     let days = (measures.oldest_in_use + 1).max(MIN_DAYS);
     let days = (days.saturating_add(MIN_DAYS - 1) / MIN_DAYS * MIN_DAYS).min(MAX_DAYS);
     SuggestedKeep {
         last: Some(measures.deepest.saturating_add(EXTRA_IMAGES).max(MIN_LAST)),
         within: Some(format!("{days}d")),
-        launched_within: Some("90d".to_owned()),
+        launched_within: launched_within(provider),
         tags: BTreeMap::new(),
+    }
+}
+
+/// Returns how long an image is kept after a launch, if the provider reports launches.
+fn launched_within(provider: Provider) -> Option<String> {
+    match provider {
+        Provider::Aws => Some("90d".to_owned()),
+        Provider::Azure => None,
     }
 }
 
@@ -191,6 +203,7 @@ fn safety_for(inventory: &Inventory) -> SuggestedSafety {
     SuggestedSafety {
         comments: comments::about_safety(references),
         min_references: (references / 4).max(1),
+        provider: inventory.account.provider(),
         ..SuggestedSafety::default()
     }
 }

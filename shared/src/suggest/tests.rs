@@ -235,3 +235,104 @@ fn hostile_names_and_tags_make_a_policy_that_keeps_what_is_in_use() {
         assert!(!in_use || last, "{decision:?} is in use and kept by nothing else");
     }
 }
+
+const SUBSCRIPTION: &str = "0f0e0d0c-1234-5678-9abc-def012345678";
+
+/// The ID of a resource of `Microsoft.Compute`.
+fn arm(rest: &str) -> String {
+    format!(
+        "/subscriptions/{SUBSCRIPTION}/resourceGroups/golden/providers/Microsoft.Compute/{rest}"
+    )
+}
+
+/// An image of an Azure subscription.
+fn azure_image(id: &str, name: String, age: i64, more: Value) -> Value {
+    let own = json!({ "image_id": arm(id), "name": name, "owner_id": SUBSCRIPTION });
+    let mut image = image("x", age, own);
+    let Value::Object(more) = more else { panic!("{more}") };
+    image.as_object_mut().unwrap().extend(more);
+    image
+}
+
+/// `number` versions of a definition, `step` days apart; the newest is one day old.
+fn versions(definition: &str, number: i64, step: i64) -> Vec<Value> {
+    let version = |n: i64| {
+        let (id, name) = (
+            format!("galleries/gal/images/{definition}/versions/1.0.{}", number - n),
+            format!("gal/{definition}/1.0.{}", number - n),
+        );
+        let more = json!({ "definition": format!("gal/{definition}"), "tags": { "Role": "any" } });
+        azure_image(&id, name, 1 + n * step, more)
+    };
+    (0..number).map(version).collect()
+}
+
+fn subscription(images: Vec<Value>, in_use: &str) -> Inventory {
+    let inventory = json!({
+        "format": 1, "account": SUBSCRIPTION, "taken_at": now().to_string(), "images": images,
+        "references": [{ "image_id": arm(in_use), "kind": "virtual_machine", "arn": arm("virtualMachines/vm") }],
+    });
+    Inventory::from_json(&inventory.to_string()).unwrap()
+}
+
+#[test]
+fn on_azure_families_are_definitions_first_and_only_supported_keys_are_written() {
+    let mut images = versions("web", 6, 3);
+    images.extend(versions("web-beta", 2, 3));
+    images.extend(
+        (1..=3)
+            .map(|n| azure_image(&format!("images/base-{n}"), format!("base-{n}"), n, json!({}))),
+    );
+    let inventory = subscription(images, "galleries/gal/images/web/versions/1.0.2");
+    let (drafted, policy) = policy_of(&inventory);
+    assert_eq!(
+        rules(&policy),
+        [
+            ("gal/web-beta".to_owned(), "gal/web-beta/*".to_owned(), 1, 3),
+            ("gal/web".to_owned(), "gal/web/*".to_owned(), 1, 7),
+            ("base".to_owned(), "base-[0-9]*".to_owned(), 1, 3),
+        ],
+        "{}",
+        drafted.text
+    );
+    let group_by: Vec<_> = policy.rules.iter().map(|rule| rule.group_by.clone()).collect();
+    use crate::policy::GroupBy::{Definition, NamePrefix};
+    assert_eq!(group_by, [vec![Definition], vec![Definition], vec![NamePrefix]]);
+    assert_eq!(policy.check_for(Provider::Azure), Ok(()));
+    assert_eq!(policy.keys_without_effect(Provider::Azure), []);
+    assert_eq!(drafted.outlook.matched, 11);
+    assert_eq!(drafted.outlook.notes, []);
+}
+
+#[test]
+fn many_definitions_share_a_rule_and_stay_apart() {
+    let images = (0..30).flat_map(|n| versions(&format!("web{n}x"), 3, 1)).collect();
+    let (drafted, policy) = policy_of(&subscription(images, "images/none"));
+    assert_eq!(drafted.rules, MAX_OWN_RULES + 1);
+    assert_eq!((drafted.outlook.matched, drafted.outlook.expired), (90, 0), "{}", drafted.text);
+    let shared = policy.rules.last().unwrap();
+    assert_eq!(shared.group_by, [crate::policy::GroupBy::Definition]);
+}
+
+#[test]
+fn a_suggestion_for_azure_contains_no_word_of_aws() {
+    let some = subscription(versions("web", 6, 3), "galleries/gal/images/web/versions/1.0.2");
+    for inventory in [some, subscription(Vec::new(), "images/none")] {
+        let (drafted, _) = policy_of(&inventory);
+        for word in [
+            "EC2",
+            "AMI",
+            "AWS",
+            "EBS",
+            "Recycle Bin",
+            "Region",
+            "account",
+            "launched_within",
+            "template",
+            "Batch",
+            "delete_snapshots_after",
+        ] {
+            assert!(!drafted.text.contains(word), "{word}:\n{}", drafted.text);
+        }
+    }
+}

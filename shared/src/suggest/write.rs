@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::text::{bare_or_quoted, comment, quoted};
+use crate::model::Provider;
 
 /// A policy to be written.
 #[derive(Debug, Clone, Default)]
@@ -93,6 +94,8 @@ impl Default for SuggestedRetire {
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the names are the keys of the policy")]
 pub struct SuggestedSafety {
+    /// The provider of the account. Keys that have no effect for it are omitted in the whole policy.
+    pub provider: Provider,
     /// The comments above `[safety]`, one paragraph per element.
     pub comments: Vec<String>,
     pub max_per_run: u32,
@@ -103,7 +106,13 @@ pub struct SuggestedSafety {
 impl Default for SuggestedSafety {
     /// Returns the policy's defaults.
     fn default() -> Self {
-        Self { comments: Vec::new(), max_per_run: 50, max_fraction: 0.25, min_references: 1 }
+        Self {
+            provider: Provider::default(),
+            comments: Vec::new(),
+            max_per_run: 50,
+            max_fraction: 0.25,
+            min_references: 1,
+        }
     }
 }
 
@@ -123,11 +132,11 @@ impl SuggestedPolicy {
                 Entry::Note(paragraphs) => comment(&mut text, paragraphs),
                 Entry::Rule(rule) => {
                     comment(&mut text, &rule.comments);
-                    text.push_str(&rule.to_toml());
+                    text.push_str(&rule.to_toml(safety.provider));
                 }
                 Entry::Suggestion(rule) => {
                     comment(&mut text, &rule.comments);
-                    for line in rule.to_toml().lines() {
+                    for line in rule.to_toml(safety.provider).lines() {
                         text.push_str("# ");
                         text.push_str(line);
                         text.push('\n');
@@ -145,7 +154,7 @@ impl SuggestedPolicy {
 }
 
 impl SuggestedRule {
-    fn to_toml(&self) -> String {
+    fn to_toml(&self, provider: Provider) -> String {
         let Self { comments: _, name, matches, group_by, keep, retire } = self;
         let mut text = format!("[[rule]]\nname = {}\n", quoted(name));
         if *matches != SuggestedMatch::default() {
@@ -156,7 +165,7 @@ impl SuggestedRule {
             line(&mut text, "group_by", &format!("[{}]", by.join(", ")));
         }
         line(&mut text, "keep", &keep.to_toml());
-        line(&mut text, "retire", &retire.to_toml());
+        line(&mut text, "retire", &retire.to_toml(provider));
         text
     }
 }
@@ -188,27 +197,35 @@ impl SuggestedKeep {
 }
 
 impl SuggestedRetire {
-    fn to_toml(&self) -> String {
+    fn to_toml(&self, provider: Provider) -> String {
         let Self { deprecate_after, disable_after, deregister_after, delete_snapshots_after } =
             self;
         let mut table = Inline::default();
         table.text("deprecate_after", Some(deprecate_after));
         table.text("disable_after", Some(disable_after));
         table.text("deregister_after", Some(deregister_after));
-        table.text("delete_snapshots_after", Some(delete_snapshots_after));
+        // On Azure, no snapshots back an image.
+        if provider == Provider::Aws {
+            table.text("delete_snapshots_after", Some(delete_snapshots_after));
+        }
         table.close()
     }
 }
 
 impl SuggestedSafety {
     fn to_toml(&self) -> String {
-        let Self { comments, max_per_run, max_fraction, min_references } = self;
+        let Self { provider, comments, max_per_run, max_fraction, min_references } = self;
         let mut text = String::new();
         comment(&mut text, comments);
-        let values = [
+        let limits = [
             (
                 format!("max_per_run = {max_per_run}"),
-                "maximum number of images that one run disables or deregisters",
+                match provider {
+                    Provider::Aws => {
+                        "maximum number of images that one run disables or deregisters"
+                    }
+                    Provider::Azure => "maximum number of images that one run disables or deletes",
+                },
             ),
             (
                 format!("max_fraction = {max_fraction:?}"),
@@ -218,39 +235,51 @@ impl SuggestedSafety {
                 format!("min_references = {min_references}"),
                 "refuse to remove anything if fewer references to images are found",
             ),
-            (
-                "template_versions = \"default+latest\"".to_owned(),
-                "launch template versions that count as references; or \"all\"",
-            ),
-            (
-                "compute_environments = \"required\"".to_owned(),
-                "references by AWS Batch; \"off\" ignores them",
-            ),
-            (
-                "shared_images = \"keep\"".to_owned(),
-                "keep images that other accounts may launch; or \"retire\"",
-            ),
-            (
-                "shared_snapshots = \"keep\"".to_owned(),
-                "keep snapshots that other accounts may use; \"retire\" saves a call per snapshot",
-            ),
-            (
-                "recycle_bin = \"required\"".to_owned(),
-                "remove nothing without Recycle Bin rules for images and snapshots",
-            ),
-            (
-                "references_check = \"required\"".to_owned(),
-                "read references from EC2 again before each removal",
-            ),
-            ("pinned = []".to_owned(), "IDs of images that are never removed"),
         ];
+        let checks = match provider {
+            Provider::Aws => AWS_CHECKS,
+            Provider::Azure => AZURE_CHECKS,
+        };
         text.push_str("[safety]\n");
-        for (value, why) in values {
+        let limits = limits.iter().map(|(value, why)| (value.as_str(), *why));
+        for (value, why) in limits.chain(checks.iter().copied()) {
             let _ = writeln!(text, "{value:<37} # {why}");
         }
         text
     }
 }
+
+/// The checks of a run on AWS, each with its comment.
+const AWS_CHECKS: &[(&str, &str)] = &[
+    (
+        "template_versions = \"default+latest\"",
+        "launch template versions that count as references; or \"all\"",
+    ),
+    ("compute_environments = \"required\"", "references by AWS Batch; \"off\" ignores them"),
+    ("shared_images = \"keep\"", "keep images that other accounts may launch; or \"retire\""),
+    (
+        "shared_snapshots = \"keep\"",
+        "keep snapshots that other accounts may use; \"retire\" saves a call per snapshot",
+    ),
+    (
+        "recycle_bin = \"required\"",
+        "remove nothing without Recycle Bin rules for images and snapshots",
+    ),
+    ("references_check = \"required\"", "read references from EC2 again before each removal"),
+    ("pinned = []", "IDs of images that are never removed"),
+];
+
+/// The checks of a run on Azure, each with its comment.
+const AZURE_CHECKS: &[(&str, &str)] = &[
+    ("shared_images = \"keep\"", "keep images that other subscriptions may use; or \"retire\""),
+    (
+        "recycle_bin = \"required\"",
+        "delete only what soft delete retains; \"optional\" allows managed images",
+    ),
+    ("references_check = \"required\"", "search references again before each removal"),
+    ("subscriptions = []", "further subscriptions in which references are searched"),
+    ("pinned = []", "IDs of images and image definitions that are never removed"),
+];
 
 /// Builds an inline table.
 #[derive(Default)]

@@ -137,12 +137,13 @@ impl TagPlan {
         let counted = present.iter().filter(|(key, _)| !is_reserved(key)).count();
         let mut adding: BTreeMap<&str, &str> = BTreeMap::new();
         for (key, value) in wanted {
-            if present.has(key) || adding.contains_key(key.as_str()) {
+            let is_added = |key: &str| adding.keys().any(|added| present.is_same_key(added, key));
+            if present.has(key) || is_added(key) {
                 continue;
             }
-            let kept_free = ours
-                .iter()
-                .filter(|own| *own != key && !present.has(own) && !adding.contains_key(*own));
+            let kept_free = ours.iter().filter(|own| {
+                !present.is_same_key(own, key) && !present.has(own) && !is_added(own)
+            });
             let has_room = counted + adding.len() + kept_free.count() < MAX_TAGS;
             let fits = key.chars().count() <= MAX_KEY && value.chars().count() <= MAX_VALUE;
             if has_room && fits && !is_reserved(key) {
@@ -260,6 +261,17 @@ mod tests {
             }
         }
         assert_eq!(plan_tags(&image, None, &snapshots, &policy), TagPlan::default());
+    }
+
+    #[test]
+    fn a_tag_in_another_case_exists_on_azure_and_is_added_once() {
+        let policy = policy("set = { Team = \"a\", team = \"b\", Owner = \"c\" }");
+        let mut image = image(&[("OWNER", "theirs"), ("Image-Steward:Source-Image", "ami-9")]);
+        let tags_given = |image: &Image| given(&plan_tags(image, None, &[], &policy), "ami-1");
+        let on_aws = tags_given(&image);
+        assert!(["Team=a", "team=b", "Owner=c"].iter().all(|tag| on_aws.contains(&(*tag).into())));
+        image.tags.ignore_case();
+        assert_eq!(tags_given(&image), ["Team=a", "image-steward:source-instance=i-1"]);
     }
 
     #[test]

@@ -8,18 +8,18 @@ use crate::switches::Switches;
 
 /// The current switches. Counters in them are decremented here.
 #[derive(Default)]
-pub(super) struct Faults {
-    pub(super) switches: Switches,
+pub(crate) struct Faults {
+    pub(crate) switches: Switches,
     /// The number of changes until the fake stops responding.
-    pub(super) changes_left: Option<usize>,
-    pub(super) plug: Plug,
+    pub(crate) changes_left: Option<usize>,
+    pub(crate) plug: Plug,
     /// The number of provider calls, by action.
-    pub(super) calls: BTreeMap<&'static str, usize>,
+    pub(crate) calls: BTreeMap<&'static str, usize>,
 }
 
 /// Whether the fake still responds.
 #[derive(Default)]
-pub(super) enum Plug {
+pub(crate) enum Plug {
     #[default]
     In,
     /// The fake stops responding after this many calls.
@@ -33,7 +33,7 @@ pub(super) enum Plug {
 
 impl Faults {
     /// Called when a call begins. Returns the injected error, if there is one.
-    pub(super) fn check(&mut self, action: &'static str, about: &[&str]) -> Result<(), CloudError> {
+    pub(crate) fn check(&mut self, action: &'static str, about: &[&str]) -> Result<(), CloudError> {
         *self.calls.entry(action).or_default() += 1;
         let arrives = self.changes_left != Some(0) && self.arrives(action);
         if !arrives {
@@ -80,7 +80,7 @@ impl Faults {
     }
 
     /// The error of a page that fails, if the listing is long enough to have that page.
-    pub(super) fn check_pages(
+    pub(crate) fn check_pages(
         &self,
         action: &'static str,
         items: usize,
@@ -96,7 +96,7 @@ impl Faults {
     }
 
     /// Called after a change took effect. Returns an error if the response is lost.
-    pub(super) fn changed(&mut self, action: &'static str) -> Result<(), CloudError> {
+    pub(crate) fn changed(&mut self, action: &'static str) -> Result<(), CloudError> {
         if let Some(left) = &mut self.changes_left {
             *left = left.saturating_sub(1);
         }
@@ -113,7 +113,7 @@ impl Faults {
     }
 
     /// The response, or an error if the response is lost. Errors can be lost too.
-    pub(super) fn delivered<T>(&self, answer: Result<T, CloudError>) -> Result<T, CloudError> {
+    pub(crate) fn delivered<T>(&self, answer: Result<T, CloudError>) -> Result<T, CloudError> {
         match answer {
             Err(error) if matches!(self.plug, Plug::Dying) => Err(error::unreachable(error.call)),
             other => other,
@@ -123,23 +123,30 @@ impl Faults {
 
 /// Whether calls of this action change the account.
 fn changes(action: &str) -> bool {
+    if !action.contains(':') {
+        return !action.ends_with("/read");
+    }
     let verb = action.split_once(':').map_or(action, |(_, verb)| verb);
     !["Describe", "List", "Get"].iter().any(|reading| verb.starts_with(reading))
 }
 
 /// The errors of the fake.
-pub(super) mod error {
+pub(crate) mod error {
     use super::{CloudError, ErrorKind};
 
-    pub(in crate::fake) const IN_USE: &str = "InvalidSnapshot.InUse";
+    pub(crate) const IN_USE: &str = "InvalidSnapshot.InUse";
 
     /// An error response. The kinds are repeated here, as the contract requires them, so that the
     /// adapter's table is not tested against itself.
-    pub(in crate::fake) fn of(action: &'static str, code: &str, message: &str) -> CloudError {
+    pub(crate) fn of(action: &'static str, code: &str, message: &str) -> CloudError {
         let kind = match code {
-            "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" => ErrorKind::Denied,
-            "RequestLimitExceeded" => ErrorKind::Throttled,
-            "ExpiredToken" => ErrorKind::Credentials,
+            "UnauthorizedOperation"
+            | "AccessDenied"
+            | "AccessDeniedException"
+            | "AuthorizationFailed" => ErrorKind::Denied,
+            "RequestLimitExceeded" | "TooManyRequests" => ErrorKind::Throttled,
+            "ExpiredToken" | "ExpiredAuthenticationToken" => ErrorKind::Credentials,
+            "AnotherOperationInProgress" => ErrorKind::Busy,
             "InvalidAMIID.Unavailable" => ErrorKind::NotFound,
             _ if code.ends_with("NotFound") => ErrorKind::NotFound,
             _ if code.ends_with("NotFoundException") => ErrorKind::NotFound,
@@ -148,23 +155,25 @@ pub(super) mod error {
         CloudError { call: action, kind, code: code.into(), message: message.into() }
     }
 
-    pub(in crate::fake) fn denied(action: &'static str) -> CloudError {
+    pub(crate) fn denied(action: &'static str) -> CloudError {
         let code = match action.split_once(':') {
             Some(("ec2", _)) => "UnauthorizedOperation",
             Some(("ssm" | "rbin" | "batch", _)) => "AccessDeniedException",
-            _ => "AccessDenied",
+            Some(_) => "AccessDenied",
+            // An action of Azure, such as `Microsoft.Compute/images/read`.
+            None => "AuthorizationFailed",
         };
         of(action, code, &format!("You are not authorized to perform: {action}"))
     }
 
-    pub(in crate::fake) fn unreachable(action: &'static str) -> CloudError {
+    pub(crate) fn unreachable(action: &'static str) -> CloudError {
         let message = "no answer: the fake was unplugged".into();
         CloudError { call: action, kind: ErrorKind::Unreachable, code: String::new(), message }
     }
 }
 
 /// Sorts a listing into a deterministic order on which no test can rely.
-pub(super) fn in_hash_order<T>(mut items: Vec<T>, key: impl Fn(&T) -> &str) -> Vec<T> {
+pub(crate) fn in_hash_order<T>(mut items: Vec<T>, key: impl Fn(&T) -> &str) -> Vec<T> {
     // FNV-1a.
     let hash = |text: &str| {
         text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

@@ -7,7 +7,7 @@
 
 mod call;
 mod event_bus;
-mod faults;
+pub(crate) mod faults;
 mod images;
 mod instances;
 mod launch_sources;

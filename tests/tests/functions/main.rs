@@ -15,7 +15,7 @@ use steward::apply::StepResult;
 use steward::cloud::NamedBus;
 use steward::events::{Event, publish};
 use steward::jobs::{Answer, FunctionKind, Job, JobError, JobReport, Mode};
-use steward::model::{AccountRegion, Deadline, NoDeadline, Tags};
+use steward::model::{AccountRegion, Deadline, InWords, NoDeadline, Provider, Tags};
 use steward::policy::Policy;
 use steward::progress::RunContext;
 use steward_eventbridge::{EC2_SOURCE, EventOrigin};

@@ -26,7 +26,7 @@ fn kept(report: &JobReport) -> Vec<String> {
     let Answer::Retired(retired) = &report.answer else { panic!("{report:?}") };
     assert!(retired.retired.is_empty() && retired.not_retired.is_empty(), "{retired:?}");
     let reasons = retired.kept.iter().flat_map(|one| &one.reasons);
-    reasons.map(ToString::to_string).collect()
+    reasons.map(|one| one.in_words(Provider::Aws.words()).to_string()).collect()
 }
 
 #[test]

@@ -6,7 +6,7 @@ use comrak::{Arena, Options, parse_document};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
-use steward::model::Inventory;
+use steward::model::{Inventory, Provider, join_in_words};
 use steward::plan::{Decision, Plan, plan};
 use steward::policy::Policy;
 use steward::report::{
@@ -240,8 +240,8 @@ fn words(text: &str) -> String {
 }
 
 fn reasons(decision: &Decision) -> String {
-    let reasons: Vec<_> = decision.reasons.iter().map(ToString::to_string).collect();
-    words(&excerpt(&reasons.join("; "), 300))
+    let reasons = join_in_words(&decision.reasons, Provider::Aws.words(), "; ");
+    words(&excerpt(&reasons, 300))
 }
 
 proptest! {

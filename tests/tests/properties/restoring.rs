@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
-use steward::model::{ImageId, TagNames, Tags};
+use steward::model::{ImageId, InWords, Provider, TagNames, Tags};
 use steward::restore::{RestoreOptions, RestoreStatus, images_since, restore, share_again};
 use steward_tests::fake::Fake;
 use steward_tests::fleet::Fleet;
@@ -86,6 +86,7 @@ fn an_unknown_image_is_gone_and_nothing_is_changed() {
     let names = TagNames::under("image-steward:");
     let restored = run(restore(&image, &RestoreOptions::default(), &names, now(), &fake));
     assert_eq!(restored.status, RestoreStatus::Gone);
-    assert!(restored.problem.unwrap().to_string().contains("no snapshot refers to it"));
+    let problem = restored.problem.unwrap().in_words(Provider::Aws.words()).to_string();
+    assert!(problem.contains("no snapshot refers to it"));
     assert!(fake.calls().iter().all(|call| !call.changes()));
 }

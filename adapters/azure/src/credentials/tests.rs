@@ -6,7 +6,7 @@ use strum::VariantArray;
 
 use super::*;
 use crate::client::{Client, ClientSettings};
-use crate::testing::{Answer, CALL, HERE, PATH, QUERY, Received, Server, run};
+use crate::testing::{CALL, HERE, PATH, QUERY, Received, Server, TestReply, run};
 
 const TENANT: &str = "11111111-1111-1111-1111-111111111111";
 
@@ -101,11 +101,11 @@ fn client_of(server: &Arc<Server>, endpoint: &str) -> Client {
     server.client_with(settings, &variables(SECRET))
 }
 
-fn token(text: &str, seconds: u32) -> Answer {
+fn token(text: &str, seconds: u32) -> TestReply {
     let body = serde_json::json!({
         "token_type": "Bearer", "expires_in": seconds, "access_token": text,
     });
-    Answer::new(200, body.to_string())
+    TestReply::new(200, body.to_string())
 }
 
 fn is_token_request(request: &Received) -> bool {
@@ -119,7 +119,7 @@ fn a_client_secret_becomes_a_token_of_the_right_authority() {
         ("https://management.usgovcloudapi.net", "https://login.microsoftonline.us"),
         ("https://management.chinacloudapi.cn", "https://login.chinacloudapi.cn"),
     ] {
-        let server = Server::with([token("t1", 3600), Answer::new(200, "{\"value\": []}")]);
+        let server = Server::with([token("t1", 3600), TestReply::new(200, "{\"value\": []}")]);
         let client = client_of(&server, endpoint);
         let found: Vec<String> = run(client.list(CALL, PATH, QUERY)).unwrap();
         assert!(found.is_empty());
@@ -136,7 +136,7 @@ fn a_token_is_kept_until_shortly_before_its_end() {
     for (seconds, tokens) in [(3600, 1), (301, 1), (299, 3)] {
         let server = Server::answering(move |request| match is_token_request(request) {
             true => token("t", seconds),
-            false => Answer::new(200, "{\"value\": []}"),
+            false => TestReply::new(200, "{\"value\": []}"),
         });
         let client = client_of(&server, "https://management.azure.com");
         for _ in 0..3 {
@@ -151,7 +151,7 @@ fn a_token_is_kept_until_shortly_before_its_end() {
 fn a_refused_secret_is_an_error_of_the_credentials() {
     let body = r#"{"error": "invalid_client", "error_codes": [7000215], "error_description":
         "AADSTS7000215: Invalid client secret."}"#;
-    let server = Server::answering(move |_| Answer::new(401, body));
+    let server = Server::answering(move |_| TestReply::new(401, body));
     let client = client_of(&server, "https://management.azure.com");
     let error = run(client.list::<String>(CALL, PATH, QUERY)).unwrap_err();
     assert_eq!((error.call, error.kind), (CALL, ErrorKind::Credentials));
@@ -162,7 +162,7 @@ fn a_refused_secret_is_an_error_of_the_credentials() {
 
 #[test]
 fn an_authority_that_does_not_respond_is_unreachable() {
-    let server = Server::answering(|_| Answer::Fail(SdkErrorKind::Connection));
+    let server = Server::answering(|_| TestReply::Fail(SdkErrorKind::Connection));
     let client = client_of(&server, "https://management.azure.com");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let error = runtime.block_on(client.list::<String>(CALL, PATH, QUERY)).unwrap_err();

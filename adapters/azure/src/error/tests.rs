@@ -1,7 +1,7 @@
 use azure_core::error::ErrorKind as SdkErrorKind;
 
 use super::*;
-use crate::testing::{Answer, CALL};
+use crate::testing::{CALL, TestReply};
 
 #[test]
 fn statuses_and_codes_fall_into_their_kinds() {
@@ -50,8 +50,8 @@ fn statuses_and_codes_fall_into_their_kinds() {
         (504, "GatewayTimeout", ErrorKind::Unreachable),
     ] {
         let answer = match code {
-            "" => Answer::new(status, "<html>proxy</html>"),
-            code => Answer::error(status, code),
+            "" => TestReply::new(status, "<html>proxy</html>"),
+            code => TestReply::error(status, code),
         };
         let error = failed(&answer.reply(CALL));
         assert_eq!((error.kind, &*error.code), (kind, code), "{status} {code}");
@@ -64,7 +64,7 @@ fn an_error_without_a_code_names_its_status() {
     for body in
         ["", "{}", "[]", "<html/>", r#"{"error": null}"#, r#"{"error": {}}"#, r#"{"message": "x"}"#]
     {
-        let error = failed(&Answer::new(404, body).reply(CALL));
+        let error = failed(&TestReply::new(404, body).reply(CALL));
         assert_eq!(error.kind, ErrorKind::Other, "{body}");
         assert_eq!(error.message, "HTTP status 404 without an error code", "{body}");
     }
@@ -73,19 +73,19 @@ fn an_error_without_a_code_names_its_status() {
 #[test]
 fn both_forms_of_a_body_are_read() {
     let flat = r#"{"code": "AuthorizationFailed", "message": "no"}"#;
-    let error = failed(&Answer::new(403, flat).reply(CALL));
+    let error = failed(&TestReply::new(403, flat).reply(CALL));
     assert_eq!((error.kind, &*error.message), (ErrorKind::Denied, "no"));
     let nested = r#"{"error": {"code": "BadRequest", "message": "Provide the\n timestamp.", "target": null,
         "details": [{"code": "InvalidQuery", "message": "Query is invalid."}, {"code": "x"}]}}"#;
-    let error = failed(&Answer::new(400, nested).reply(CALL));
+    let error = failed(&TestReply::new(400, nested).reply(CALL));
     assert_eq!(error.message, "Provide the timestamp.; InvalidQuery: Query is invalid.");
-    let error = failed(&Answer::new(409, r#"{"error": {"code": "ScopeLocked"}}"#).reply(CALL));
+    let error = failed(&TestReply::new(409, r#"{"error": {"code": "ScopeLocked"}}"#).reply(CALL));
     assert_eq!((&*error.code, &*error.message), ("ScopeLocked", "ScopeLocked"));
 }
 
 #[test]
 fn an_invisible_subscription_has_a_remedy() {
-    let error = failed(&Answer::error(404, "SubscriptionNotFound").reply(CALL));
+    let error = failed(&TestReply::error(404, "SubscriptionNotFound").reply(CALL));
     assert!(error.message.contains("belong to its tenant"), "{error}");
 }
 

@@ -4,7 +4,7 @@ use serde_json::json;
 use steward::model::NoDeadline;
 
 use super::*;
-use crate::testing::{Answer, HERE, PATH, QUERY, Server, TOKEN, run};
+use crate::testing::{HERE, PATH, QUERY, Server, TOKEN, TestReply, run};
 use crate::time::Time;
 
 const CALL: &str = "Microsoft.Compute/galleries/images/versions/delete";
@@ -18,15 +18,17 @@ fn location_url() -> String {
     format!("{HERE}/subscriptions/s/capsOperations/1?api-version=1&monitor=true&{SIGNATURE}")
 }
 
-fn accepted() -> Answer {
-    Answer::new(202, "").with("azure-asyncoperation", state_url()).with("location", location_url())
+fn accepted() -> TestReply {
+    TestReply::new(202, "")
+        .with("azure-asyncoperation", state_url())
+        .with("location", location_url())
 }
 
-fn state(status: &str) -> Answer {
-    Answer::new(200, json!({"startTime": "2026-09-22T06:56:50Z", "status": status}).to_string())
+fn state(status: &str) -> TestReply {
+    TestReply::new(200, json!({"startTime": "2026-09-22T06:56:50Z", "status": status}).to_string())
 }
 
-fn started(answer: Answer) -> Result<Started, CloudError> {
+fn started(answer: TestReply) -> Result<Started, CloudError> {
     run(Server::with([answer]).client().delete(CALL, PATH, QUERY))
 }
 
@@ -41,12 +43,12 @@ fn waited(server: &Arc<Server>, deadline: &dyn Deadline) -> Result<(), CloudErro
 
 #[test]
 fn a_deletion_is_done_or_running_or_not_needed() {
-    assert!(matches!(started(Answer::new(200, "")), Ok(Started::Done)));
-    assert!(matches!(started(Answer::new(204, "")), Ok(Started::NotFound)));
+    assert!(matches!(started(TestReply::new(200, "")), Ok(Started::Done)));
+    assert!(matches!(started(TestReply::new(204, "")), Ok(Started::NotFound)));
     assert!(matches!(started(accepted()), Ok(Started::Running(_))));
     for code in ["ResourceNotFound", "NotFound", "ResourceGroupNotFound", "ParentResourceNotFound"]
     {
-        assert!(matches!(started(Answer::error(404, code)), Ok(Started::NotFound)), "{code}");
+        assert!(matches!(started(TestReply::error(404, code)), Ok(Started::NotFound)), "{code}");
     }
     for (status, code) in [
         (404, "SubscriptionNotFound"),
@@ -54,19 +56,19 @@ fn a_deletion_is_done_or_running_or_not_needed() {
         (409, "ScopeLocked"),
         (403, "AuthorizationFailed"),
     ] {
-        assert_eq!(started(Answer::error(status, code)).unwrap_err().code, code);
+        assert_eq!(started(TestReply::error(status, code)).unwrap_err().code, code);
     }
-    assert!(started(Answer::new(404, "<html>")).is_err());
-    assert!(started(Answer::new(302, "")).is_err());
+    assert!(started(TestReply::new(404, "<html>")).is_err());
+    assert!(started(TestReply::new(302, "")).is_err());
 }
 
 #[test]
 fn a_change_is_done_running_or_failed() {
-    let put = |answer: Answer| {
+    let put = |answer: TestReply| {
         run(Server::with([answer]).client().put(CALL, PATH, QUERY, &json!({"location": "westus"})))
     };
     let resource = |status, state: &str| {
-        Answer::new(
+        TestReply::new(
             status,
             json!({"id": "x", "properties": {"provisioningState": state}}).to_string(),
         )
@@ -74,10 +76,10 @@ fn a_change_is_done_running_or_failed() {
     for done in [
         resource(200, "Succeeded"),
         resource(201, "succeeded"),
-        Answer::new(200, r#"{"id": "x"}"#),
-        Answer::new(200, r#"{"properties": {"tags": {}}}"#),
-        Answer::new(200, ""),
-        Answer::new(204, ""),
+        TestReply::new(200, r#"{"id": "x"}"#),
+        TestReply::new(200, r#"{"properties": {"tags": {}}}"#),
+        TestReply::new(200, ""),
+        TestReply::new(204, ""),
     ] {
         assert!(matches!(put(done.clone()), Ok(Started::Done)), "{done:?}");
     }
@@ -89,9 +91,14 @@ fn a_change_is_done_running_or_failed() {
         assert_eq!(error.message, "the resource is Failed after the change");
     }
     for bad in ["{", "[]", r#"{"properties": {"provisioningState": 1}}"#] {
-        assert!(put(Answer::new(200, bad)).unwrap_err().message.starts_with("unusable response"));
+        assert!(
+            put(TestReply::new(200, bad)).unwrap_err().message.starts_with("unusable response")
+        );
     }
-    assert_eq!(put(Answer::error(404, "ResourceNotFound")).unwrap_err().kind, ErrorKind::NotFound);
+    assert_eq!(
+        put(TestReply::error(404, "ResourceNotFound")).unwrap_err().kind,
+        ErrorKind::NotFound
+    );
 }
 
 #[test]
@@ -124,16 +131,16 @@ fn the_interval_has_limits() {
 fn a_location_is_polled_while_it_is_accepted() {
     let to = |name: &str| format!("{HERE}/{name}?{SIGNATURE}");
     let server = Server::with([
-        Answer::new(202, "").with("location", to("1")),
-        Answer::new(202, ""),
-        Answer::new(202, "").with("location", to("2")),
-        Answer::new(200, ""),
+        TestReply::new(202, "").with("location", to("1")),
+        TestReply::new(202, ""),
+        TestReply::new(202, "").with("location", to("2")),
+        TestReply::new(200, ""),
     ]);
     assert_eq!(waited(&server, &NoDeadline), Ok(()));
     assert_eq!(server.urls()[1..], [to("1"), to("1"), to("2")]);
     let server = Server::with([
-        Answer::new(202, "").with("location", to("1")),
-        Answer::error(409, "Conflict"),
+        TestReply::new(202, "").with("location", to("1")),
+        TestReply::error(409, "Conflict"),
     ]);
     assert_eq!(waited(&server, &NoDeadline).unwrap_err().code, "Conflict");
 }
@@ -142,7 +149,7 @@ fn a_location_is_polled_while_it_is_accepted() {
 fn a_failed_operation_has_the_code_of_its_cause() {
     let failed = json!({"status": "Failed", "error": {
         "code": "GalleryImageVersionInUse", "message": "It is\nin use.", "details": []}});
-    let server = Server::with([accepted(), Answer::new(200, failed.to_string())]);
+    let server = Server::with([accepted(), TestReply::new(200, failed.to_string())]);
     let error = waited(&server, &NoDeadline).unwrap_err();
     assert_eq!(
         (error.call, error.kind, &*error.code),
@@ -160,11 +167,11 @@ fn a_failed_operation_has_the_code_of_its_cause() {
 #[test]
 fn an_operation_that_cannot_be_read_is_an_error() {
     for (answer, problem) in [
-        (Answer::new(200, "{}"), "missing field `status`"),
-        (Answer::new(200, r#"{"status": null}"#), "in `status`"),
-        (Answer::new(200, ""), "empty"),
-        (Answer::new(204, ""), "unexpected HTTP status 204"),
-        (Answer::error(404, "NotFound"), "NotFound."),
+        (TestReply::new(200, "{}"), "missing field `status`"),
+        (TestReply::new(200, r#"{"status": null}"#), "in `status`"),
+        (TestReply::new(200, ""), "empty"),
+        (TestReply::new(204, ""), "unexpected HTTP status 204"),
+        (TestReply::error(404, "NotFound"), "NotFound."),
     ] {
         let server = Server::with([accepted(), answer]);
         let error = waited(&server, &NoDeadline).unwrap_err();
@@ -189,10 +196,10 @@ fn waiting_ends_at_the_deadline() {
 #[test]
 fn an_operation_elsewhere_was_started_but_is_not_read() {
     for answer in [
-        Answer::new(202, ""),
-        Answer::new(202, "").with("location", "https://example.com/1?s=SIGNED-VALUE"),
-        Answer::new(202, "").with("azure-asyncoperation", "https://127.0.0.1:8444/1"),
-        Answer::new(202, "").with("azure-asyncoperation", "/1"),
+        TestReply::new(202, ""),
+        TestReply::new(202, "").with("location", "https://example.com/1?s=SIGNED-VALUE"),
+        TestReply::new(202, "").with("azure-asyncoperation", "https://127.0.0.1:8444/1"),
+        TestReply::new(202, "").with("azure-asyncoperation", "/1"),
         accepted().with("azure-asyncoperation", "http://127.0.0.1:8443/1"),
     ] {
         let server = Server::with([answer]);
@@ -201,8 +208,8 @@ fn an_operation_elsewhere_was_started_but_is_not_read() {
         assert!(!error.message.contains("SIGNED"));
     }
     let server = Server::with([
-        Answer::new(202, "").with("location", location_url()),
-        Answer::new(202, "").with("location", "https://example.com/1?s=SIGNED-VALUE"),
+        TestReply::new(202, "").with("location", location_url()),
+        TestReply::new(202, "").with("location", "https://example.com/1?s=SIGNED-VALUE"),
     ]);
     let error = waited(&server, &NoDeadline).unwrap_err();
     assert!(error.message.contains("another host") && !error.message.contains("SIGNED"));
@@ -212,9 +219,11 @@ fn an_operation_elsewhere_was_started_but_is_not_read() {
 fn the_signed_url_is_never_shown() {
     let Ok(Started::Running(operation)) = started(accepted()) else { panic!("not running") };
     assert!(!format!("{operation:?}").contains("SIGNED"));
-    for answer in
-        [Answer::error(403, "AuthorizationFailed"), Answer::new(500, "<html>"), Answer::Hang]
-    {
+    for answer in [
+        TestReply::error(403, "AuthorizationFailed"),
+        TestReply::new(500, "<html>"),
+        TestReply::Hang,
+    ] {
         let server = Server::answering(move |request| match request.method.as_str() {
             "DELETE" => accepted(),
             _ => answer.clone(),

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::testing::Answer;
+use crate::testing::TestReply;
 
 const DELETE: &str = "Microsoft.Compute/galleries/images/versions/delete";
 const RESOURCE: &str = "x-ms-ratelimit-remaining-resource";
@@ -15,13 +15,13 @@ impl RateLimits {
 
 fn limits(header: &'static str, value: &str) -> RateLimits {
     let limits = RateLimits::default();
-    limits.observe("s", DELETE, &Answer::new(202, "").with(header, value).reply(DELETE), ZERO);
+    limits.observe("s", DELETE, &TestReply::new(202, "").with(header, value).reply(DELETE), ZERO);
     limits
 }
 
 #[test]
 fn budgets_are_read_from_the_headers() {
-    let reply = Answer::new(200, "")
+    let reply = TestReply::new(200, "")
         .with(
             RESOURCE,
             "Microsoft.Compute/GetGallery3Min;347,Microsoft.Compute/GetGallery30Min;2497",
@@ -50,7 +50,7 @@ fn budgets_are_read_from_the_headers() {
         "Microsoft.Compute/GetGallery99999999999999999999Min;1",
         "Microsoft.Compute/GetGallerySubscriptionMaximum;1",
     ] {
-        let reply = Answer::new(200, "").with(RESOURCE, unknown).reply(DELETE);
+        let reply = TestReply::new(200, "").with(RESOURCE, unknown).reply(DELETE);
         assert_eq!(budgets(&reply), [], "{unknown}");
     }
 }
@@ -92,7 +92,7 @@ fn budgets_of_others_do_not_count() {
 fn a_new_report_counts() {
     let limits = limits(RESOURCE, "Microsoft.Compute/DeleteGalleryImageVersion3Min;0");
     let full = "Microsoft.Compute/DeleteGalleryImageVersion3Min;150";
-    limits.observe("s", DELETE, &Answer::new(202, "").with(RESOURCE, full).reply(DELETE), ZERO);
+    limits.observe("s", DELETE, &TestReply::new(202, "").with(RESOURCE, full).reply(DELETE), ZERO);
     assert_eq!([limits.wait("s", DELETE, ZERO), limits.wait("s", DELETE, ZERO)], [ZERO; 2]);
 }
 
@@ -113,7 +113,7 @@ fn a_response_can_block_calls() {
 #[test]
 fn an_exhausted_quota_of_resource_graph_is_waited_for() {
     let reply = |remaining: &str, resets: &str| {
-        let answer = Answer::new(200, "").with("x-ms-user-quota-remaining", remaining);
+        let answer = TestReply::new(200, "").with("x-ms-user-quota-remaining", remaining);
         answer.with("x-ms-user-quota-resets-after", resets).reply(DELETE)
     };
     for (remaining, resets, wait) in [
@@ -153,14 +153,14 @@ proptest! {
             prop_assert!(tokens > 0, "throttled at {now:?}");
             tokens -= 1;
             let report = format!("Microsoft.Compute/DeleteGalleryImageVersion3Min;{tokens}");
-            let reply = Answer::new(202, "").with(RESOURCE, report).reply(DELETE);
+            let reply = TestReply::new(202, "").with(RESOURCE, report).reply(DELETE);
             limits.observe("s", DELETE, &reply, now);
         }
     }
 
     #[test]
     fn headers_of_any_form_are_read(text in "[ -~]{0,40}") {
-        let reply = Answer::new(200, "").with(RESOURCE, &*text)
+        let reply = TestReply::new(200, "").with(RESOURCE, &*text)
             .with("x-ms-user-quota-remaining", "0").with("x-ms-user-quota-resets-after", &*text);
         let limits = RateLimits::default();
         limits.observe("s", DELETE, &reply.reply(DELETE), ZERO);

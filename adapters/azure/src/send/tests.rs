@@ -13,7 +13,7 @@ use super::*;
 use crate::client::ClientSettings;
 use crate::credentials::{CredentialChoice, FixedToken, Variables};
 use crate::rate_limit::MAX_CONCURRENT;
-use crate::testing::{Answer, CALL, HERE, PATH, QUERY, Server, TOKEN, run};
+use crate::testing::{CALL, HERE, PATH, QUERY, Server, TOKEN, TestReply, run};
 use crate::time::SystemTime;
 
 const DELETE: &str = "Microsoft.Compute/images/delete";
@@ -29,7 +29,7 @@ fn seconds(server: &Server) -> Vec<f64> {
 
 #[test]
 fn a_request_has_a_token_and_a_user_agent() {
-    let server = Server::with([Answer::new(200, OK), Answer::new(200, OK)]);
+    let server = Server::with([TestReply::new(200, OK), TestReply::new(200, OK)]);
     let client = server.client();
     let _: Value = run(client.get(CALL, PATH, QUERY)).unwrap();
     let body = json!({"a": [1]});
@@ -51,7 +51,7 @@ fn a_request_has_a_token_and_a_user_agent() {
 #[test]
 fn transient_failures_are_repeated_with_longer_waits() {
     for status in [408, 429, 500, 502, 503, 504] {
-        let server = Server::answering(move |_| Answer::error(status, "x"));
+        let server = Server::answering(move |_| TestReply::error(status, "x"));
         assert!(get(&server).is_err());
         assert_eq!(server.urls().len(), 4, "{status}");
         let waits = seconds(&server);
@@ -59,7 +59,7 @@ fn transient_failures_are_repeated_with_longer_waits() {
         assert!(waits[1] >= 1.0 && waits[1] < 2.0 && waits[2] >= 2.0 && waits[2] < 4.0);
     }
     for status in [400, 403, 404, 405, 409, 410, 412, 501] {
-        let server = Server::with([Answer::error(status, "x")]);
+        let server = Server::with([TestReply::error(status, "x")]);
         assert!(get(&server).is_err());
         assert!(server.waits().is_empty(), "{status}");
     }
@@ -68,18 +68,18 @@ fn transient_failures_are_repeated_with_longer_waits() {
 #[test]
 fn lost_connections_are_repeated() {
     for lost in [
-        Answer::Fail(SdkErrorKind::Connection),
-        Answer::Fail(SdkErrorKind::Io),
-        Answer::Break,
-        Answer::Hang,
+        TestReply::Fail(SdkErrorKind::Connection),
+        TestReply::Fail(SdkErrorKind::Io),
+        TestReply::Break,
+        TestReply::Hang,
     ] {
-        let server = Server::with([lost.clone(), Answer::new(200, OK)]);
+        let server = Server::with([lost.clone(), TestReply::new(200, OK)]);
         assert_eq!(get(&server), Ok(json!({})));
         let server = Server::answering(move |_| lost.clone());
         let error = get(&server).unwrap_err();
         assert_eq!((error.kind, server.urls().len()), (ErrorKind::Unreachable, 4));
     }
-    let server = Server::answering(|_| Answer::Hang);
+    let server = Server::answering(|_| TestReply::Hang);
     let message = get(&server).unwrap_err().message;
     assert!(message.ends_with("(no complete response within 90 seconds)"), "{message}");
     assert_eq!(server.waits()[0], ANSWER_WITHIN);
@@ -87,20 +87,21 @@ fn lost_connections_are_repeated() {
 
 #[test]
 fn the_wait_of_a_response_is_kept() {
-    let throttled = Answer::error(429, "TooManyRequests").with("retry-after", "17");
-    let server = Server::with([throttled, Answer::new(200, OK)]);
+    let throttled = TestReply::error(429, "TooManyRequests").with("retry-after", "17");
+    let server = Server::with([throttled, TestReply::new(200, OK)]);
     assert_eq!(get(&server), Ok(json!({})));
     assert_eq!(seconds(&server), [17.0]);
     // A shorter wait than the backoff does not make the client hurry.
-    let hurried = Answer::error(503, "x").with("retry-after", "0");
-    let server = Server::with([hurried, Answer::new(200, OK)]);
+    let hurried = TestReply::error(503, "x").with("retry-after", "0");
+    let server = Server::with([hurried, TestReply::new(200, OK)]);
     assert_eq!(get(&server), Ok(json!({})));
     assert!(seconds(&server)[0] >= 0.5);
 }
 
 #[test]
 fn too_long_a_wait_is_an_error() {
-    let server = Server::with([Answer::error(429, "TooManyRequests").with("retry-after", "1801")]);
+    let server =
+        Server::with([TestReply::error(429, "TooManyRequests").with("retry-after", "1801")]);
     let error = get(&server).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Throttled);
     assert_eq!(error.message, "TooManyRequests.; retry after 1,801 seconds");
@@ -109,8 +110,8 @@ fn too_long_a_wait_is_an_error() {
 
 #[test]
 fn other_calls_of_a_throttled_kind_are_not_sent() {
-    let throttled = Answer::error(429, "TooManyRequests").with("retry-after", "500");
-    let server = Server::with([throttled, Answer::new(200, OK), Answer::new(200, OK)]);
+    let throttled = TestReply::error(429, "TooManyRequests").with("retry-after", "500");
+    let server = Server::with([throttled, TestReply::new(200, OK), TestReply::new(200, OK)]);
     let client = server.client();
     let get = |call| run(client.get::<Value>(call, PATH, QUERY));
     assert_eq!(get(CALL).unwrap_err().code, "TooManyRequests");
@@ -127,8 +128,8 @@ fn other_calls_of_a_throttled_kind_are_not_sent() {
 
 #[test]
 fn a_rejected_token_is_replaced_once() {
-    let rejected = || Answer::error(401, "ExpiredAuthenticationToken");
-    let server = Server::with([rejected(), Answer::new(200, OK)]);
+    let rejected = || TestReply::error(401, "ExpiredAuthenticationToken");
+    let server = Server::with([rejected(), TestReply::new(200, OK)]);
     assert_eq!(get(&server), Ok(json!({})));
     let server = Server::with([rejected(), rejected()]);
     assert_eq!(get(&server).unwrap_err().kind, ErrorKind::Credentials);
@@ -137,18 +138,18 @@ fn a_rejected_token_is_replaced_once() {
 
 #[test]
 fn a_redirect_is_not_followed() {
-    let answer = Answer::new(307, "").with("location", "https://example.com/");
+    let answer = TestReply::new(307, "").with("location", "https://example.com/");
     let server = Server::with([answer]);
     assert_eq!(get(&server).unwrap_err().message, "unexpected HTTP status 307");
 }
 
 #[test]
 fn a_response_has_a_maximum_size() {
-    let server = Server::with([Answer::Flood(33)]);
+    let server = Server::with([TestReply::Flood(33)]);
     let message = get(&server).unwrap_err().message;
     assert_eq!(message, "unusable response: more than 33,554,432 bytes");
     // All of it is white space.
-    let message = get(&Server::with([Answer::Flood(32)])).unwrap_err().message;
+    let message = get(&Server::with([TestReply::Flood(32)])).unwrap_err().message;
     assert_eq!(message, "unusable response (33,554,432 bytes): empty");
 }
 
@@ -177,7 +178,7 @@ fn nothing_is_sent_with_an_expired_check() {
 #[test]
 fn the_check_is_repeated_after_waiting_for_the_rate_limit() {
     let low = "Microsoft.Compute/DeleteImages3Min;0";
-    let answer = || Answer::new(200, "").with("x-ms-ratelimit-remaining-resource", low);
+    let answer = || TestReply::new(200, "").with("x-ms-ratelimit-remaining-resource", low);
     let server = Server::with([answer(), answer()]);
     let client = server.client();
     let time = server.time.clone();
@@ -194,7 +195,7 @@ fn the_check_is_repeated_after_waiting_for_the_rate_limit() {
 
 #[test]
 fn the_check_is_repeated_before_another_attempt() {
-    let server = Server::with([Answer::error(503, "ServiceUnavailable")]);
+    let server = Server::with([TestReply::error(503, "ServiceUnavailable")]);
     let client = server.client();
     let calls = AtomicUsize::new(0);
     // Recent when the first attempt begins and is sent, but not later.
@@ -215,7 +216,7 @@ impl Progress for Reports {
 
 #[test]
 fn calls_and_throttling_are_reported() {
-    let server = Server::with([Answer::error(429, "TooManyRequests"), Answer::new(200, OK)]);
+    let server = Server::with([TestReply::error(429, "TooManyRequests"), TestReply::new(200, OK)]);
     let reports = Arc::new(Reports::default());
     let settings = ClientSettings {
         endpoint: Some(HERE.to_owned()),
@@ -274,7 +275,7 @@ fn few_calls_are_sent_at_once() {
 }
 
 /// Any behavior of a server.
-fn answer() -> impl Strategy<Value = Answer> {
+fn answer() -> impl Strategy<Value = TestReply> {
     let code = prop_oneof![
         Just("ResourceNotFound"),
         Just("SubscriptionNotFound"),
@@ -283,14 +284,14 @@ fn answer() -> impl Strategy<Value = Answer> {
         Just("Unknown"),
     ];
     prop_oneof![
-        Just(Answer::new(200, OK)),
-        Just(Answer::Hang),
-        Just(Answer::Break),
-        Just(Answer::Fail(SdkErrorKind::Io)),
+        Just(TestReply::new(200, OK)),
+        Just(TestReply::Hang),
+        Just(TestReply::Break),
+        Just(TestReply::Fail(SdkErrorKind::Io)),
         (200..600u16, code, "[0-9]{0,4}").prop_map(|(status, code, wait)| {
-            Answer::error(status, code).with("retry-after", wait)
+            TestReply::error(status, code).with("retry-after", wait)
         }),
-        (200..600u16, "[ -~]{0,20}").prop_map(|(status, body)| Answer::new(status, body)),
+        (200..600u16, "[ -~]{0,20}").prop_map(|(status, body)| TestReply::new(status, body)),
     ]
 }
 
@@ -303,7 +304,7 @@ proptest! {
         prop_assert!((1..=4).contains(&sent));
         if let Ok(None) = found {
             // The last response said so.
-            let Answer::With(status, _, body) = &answers[sent - 1] else { panic!("no response") };
+            let TestReply::With(status, _, body) = &answers[sent - 1] else { panic!("no response") };
             prop_assert_eq!(*status, 404);
             prop_assert!(body.contains("\"ResourceNotFound\""), "{}", body);
         }

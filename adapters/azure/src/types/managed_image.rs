@@ -54,7 +54,7 @@ pub struct ImageStorage {
     pub os_disk: ImageOsDisk,
     /// The data disks.
     #[serde(default, deserialize_with = "fields::list")]
-    pub data_disks: Vec<ImageDisk>,
+    pub data_disks: Vec<ManagedImageDisk>,
 }
 
 /// The operating system disk of a managed image.
@@ -66,13 +66,13 @@ pub struct ImageOsDisk {
     /// Whether it was generalized.
     pub os_state: OsState,
     /// The source and the size.
-    pub disk: ImageDisk,
+    pub disk: ManagedImageDisk,
 }
 
 /// A disk of a managed image. It has at least one source.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "RawImageDisk")]
-pub struct ImageDisk {
+pub struct ManagedImageDisk {
     /// The number of a data disk.
     pub lun: Option<u32>,
     /// The snapshot from which it was created.
@@ -101,7 +101,7 @@ struct RawImageDisk {
     disk_size_gb: Option<u64>,
 }
 
-impl TryFrom<RawImageDisk> for ImageDisk {
+impl TryFrom<RawImageDisk> for ManagedImageDisk {
     type Error = &'static str;
 
     fn try_from(raw: RawImageDisk) -> Result<Self, Self::Error> {

@@ -51,7 +51,7 @@ pub use image_version::{
 pub use lock::{Lock, LockLevel};
 pub use machine_storage::{CreateOption, MachineStorage};
 pub use managed_image::{
-    ImageDisk, ImageOsDisk, ImageStorage, ManagedImage, ManagedImageProperties,
+    ImageOsDisk, ImageStorage, ManagedImage, ManagedImageDisk, ManagedImageProperties,
 };
 pub use resource::{
     ArmResource, Beside, Location, ProvisioningState, ResourceProperties, SystemData,

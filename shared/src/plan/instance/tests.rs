@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::{Provider, join_in_words};
 
 const POLICY: &str = "version = 1\n[[rule]]\nname = \"a\"\nkeep = { last = 1 }\n";
 
@@ -49,8 +50,8 @@ fn decide_under(
     let now = "2026-11-22T12:00:00Z".parse().unwrap();
     let image = image.map(|image| (image, snapshots));
     let found = decide_instance(instance, protection, image, &account, policy, now);
-    let reasons: Vec<_> = found.reasons.iter().map(ToString::to_string).collect();
-    format!("{:?}: {}", found.action, reasons.join("; "))
+    let reasons = join_in_words(&found.reasons, Provider::Aws.words(), "; ");
+    format!("{:?}: {reasons}", found.action)
 }
 
 #[test]

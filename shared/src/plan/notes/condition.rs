@@ -46,6 +46,8 @@ pub enum Subject {
     Architecture,
     /// The platform.
     Platform,
+    /// The state of the operating system.
+    OsState,
     /// The alias of the owner.
     OwnerAlias,
     /// The age of the image.
@@ -166,6 +168,7 @@ impl From<TextField> for Subject {
             TextField::Name => Self::Name,
             TextField::Architecture => Self::Architecture,
             TextField::Platform => Self::Platform,
+            TextField::OsState => Self::OsState,
             TextField::OwnerAlias => Self::OwnerAlias,
         }
     }
@@ -202,6 +205,7 @@ impl fmt::Display for ConditionCount {
             (Subject::Name, _) => f.write_str("no name")?,
             (Subject::Architecture, _) => f.write_str("no architecture")?,
             (Subject::Platform, _) => f.write_str("no platform")?,
+            (Subject::OsState, _) => f.write_str("no OS state")?,
             (Subject::OwnerAlias, _) => f.write_str("no owner alias")?,
         }
         write!(f, " matches {}", quoted(pattern))?;

@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use super::RuleImages;
 use super::matching::Cutoffs;
-use crate::model::{IgnoredTemplate, ImageId, Inventory, ResourceId, Source};
-use crate::policy::Policy;
+use crate::model::{DefinitionId, IgnoredTemplate, ImageId, Inventory, ResourceId, Source};
+use crate::policy::{Policy, UnsupportedKey};
 
 /// A note about a plan. Notes do not change decisions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
@@ -103,6 +103,24 @@ pub enum Note {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         near: Option<ImageId>,
     },
+    /// `safety.pinned` contains the ID of an image definition of which the inventory has no version.
+    DefinitionPinMatchesNothing {
+        /// The ID in the policy.
+        definition: DefinitionId,
+        /// A definition in the inventory whose ID differs in one place.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        near: Option<DefinitionId>,
+    },
+    /// None of a rule's images has the image definition that `group_by` names. They are in no
+    /// family, and all of them are kept.
+    GroupDefinitionMatchesNothing {
+        /// The name of the rule.
+        rule: Arc<str>,
+        /// The number of images of the rule.
+        images: usize,
+    },
+    /// The policy has a key that has no effect for this provider.
+    KeyWithoutEffect(UnsupportedKey),
     /// More than half of a rule's families have only one image, which its keep rules probably keep
     /// forever.
     SingleFamilies {
@@ -198,6 +216,9 @@ impl Note {
             | Self::SafetyTagMatchesNothing { .. }
             | Self::GroupTagMatchesNothing { .. }
             | Self::PinMatchesNothing { .. }
+            | Self::DefinitionPinMatchesNothing { .. }
+            | Self::GroupDefinitionMatchesNothing { .. }
+            | Self::KeyWithoutEffect(_)
             | Self::SingleFamilies { .. }
             | Self::SnapshotsOutlastBin { .. }
             | Self::StateTagUnknown { .. }
@@ -222,6 +243,8 @@ pub(super) fn of(
         notes.push(Note::OtherImageTypes { count: inventory.other_image_types });
     }
     notes.extend(inventory.ignored_templates.iter().cloned().map(Note::TemplateIgnored));
+    let idle = policy.keys_without_effect(inventory.account.provider());
+    notes.extend(idle.into_iter().map(Note::KeyWithoutEffect));
     // If images could not be read, it means nothing that a rule matches none.
     if !inventory.unread.iter().any(|unread| *unread.source == *<&str>::from(Source::Images)) {
         notes.extend(rules::of(inventory, policy, cutoffs, rules));

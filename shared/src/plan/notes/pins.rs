@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Note, condition};
-use crate::model::{Image, ImageId, Inventory, Tags};
+use crate::model::{DefinitionId, Image, ImageId, Inventory, Tags};
 use crate::policy::Policy;
 
 /// The tags in `keep_tags` that match no image and no snapshot.
@@ -23,7 +23,31 @@ pub(super) fn keep_tags(inventory: &Inventory, policy: &Policy) -> Vec<Note> {
 
 /// The IDs in `pinned` that match no image.
 pub(super) fn of(inventory: &Inventory, policy: &Policy) -> Vec<Note> {
-    let mut missing: BTreeSet<&ImageId> = policy.safety.pinned.iter().collect();
+    let mut notes = images(inventory, policy.safety.pinned.images());
+    notes.extend(definitions(inventory, policy.safety.pinned.definitions()));
+    notes
+}
+
+fn definitions(inventory: &Inventory, pinned: &[DefinitionId]) -> Vec<Note> {
+    let mut missing: BTreeSet<&str> = pinned.iter().map(DefinitionId::as_str).collect();
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    let known: BTreeSet<&str> =
+        inventory.images.iter().filter_map(|image| image.image_id.definition()).collect();
+    missing.retain(|definition| !known.contains(definition));
+    let note = |definition: &DefinitionId| {
+        let near = known.iter().find(|other| is_slip(definition.as_str(), other));
+        Note::DefinitionPinMatchesNothing {
+            definition: definition.clone(),
+            near: near.and_then(|other| other.parse().ok()),
+        }
+    };
+    pinned.iter().filter(|one| missing.contains(one.as_str())).map(note).collect()
+}
+
+fn images(inventory: &Inventory, pinned: &[ImageId]) -> Vec<Note> {
+    let mut missing: BTreeSet<&ImageId> = pinned.iter().collect();
     for image in &inventory.images {
         missing.remove(&image.image_id);
     }

@@ -40,6 +40,7 @@ pub(super) fn of(
         notes.extend(exceptions(rule, cutoffs, inventory));
         notes.extend(keep_tags(rule, &images.images));
         notes.extend(group_tags(rule, &images.images));
+        notes.extend(group_definition(rule, &images.images));
         notes.extend(single_families(rule, images));
     }
     notes
@@ -115,7 +116,9 @@ fn group_tags(rule: &Rule, images: &[&Image]) -> Vec<Note> {
     };
     let keys = rule.group_by.iter().filter_map(|by| match by {
         GroupBy::Tag(key) => Some(key),
-        GroupBy::Architecture | GroupBy::Platform | GroupBy::NamePrefix => None,
+        GroupBy::Architecture | GroupBy::Platform | GroupBy::Definition | GroupBy::NamePrefix => {
+            None
+        }
     });
     let note = |key: &String| Note::GroupTagMatchesNothing {
         rule: rule.name.clone(),
@@ -124,6 +127,16 @@ fn group_tags(rule: &Rule, images: &[&Image]) -> Vec<Note> {
         near: near::tag_key(key, None, &ranked).filter(|near: &NearMiss| near.text != *key),
     };
     keys.filter(missing).map(note).collect()
+}
+
+/// Notes that no image of the rule has an image definition, if `group_by` names it.
+fn group_definition(rule: &Rule, images: &[&Image]) -> Option<Note> {
+    let ranked = images.iter().filter(|image| family::is_ranked(image));
+    let ranked: Vec<_> = ranked.map(|image| image.definition.as_deref()).collect();
+    let has_one = ranked.iter().flatten().any(|definition| !definition.is_empty());
+    let is_noted = rule.group_by.contains(&GroupBy::Definition) && !ranked.is_empty() && !has_one;
+    let rule = rule.name.clone();
+    is_noted.then_some(Note::GroupDefinitionMatchesNothing { rule, images: ranked.len() })
 }
 
 /// Notes that most families have one image, which the rule keeps because no newer one replaces it.

@@ -18,12 +18,14 @@ pub(super) fn of(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Vec<
     let mut over: BTreeMap<&str, Vec<ResourceId>> = BTreeMap::new();
     // The key of the tag with the default prefix.
     let usual = TagNames::under(DEFAULT_PREFIX).keep;
-    let is_usual = |key: &str| key == usual && key != names.keep;
+    let is_usual = |tags: &Tags, key: &str| {
+        tags.is_same_key(key, &usual) && !tags.is_same_key(key, &names.keep)
+    };
     // Fast path: most resources have no such tag.
     let has_one = |tags: &Tags| {
         let meant = [&names.keep, &names.retire_when_imaged];
         tags.iter().any(|(key, _)| {
-            is_usual(key) || meant.iter().any(|name| name.eq_ignore_ascii_case(key))
+            is_usual(tags, key) || meant.iter().any(|name| name.eq_ignore_ascii_case(key))
         })
     };
     let images = inventory.images.iter().filter(|one| has_one(&one.tags));
@@ -36,7 +38,7 @@ pub(super) fn of(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Vec<
         {
             ignored.entry((key, effective)).or_default().push(resource.clone());
         }
-        if let Some((key, _)) = tags.iter().find(|(key, _)| is_usual(key)) {
+        if let Some((key, _)) = tags.iter().find(|(key, _)| is_usual(tags, key)) {
             ignored.entry((key, &names.keep)).or_default().push(resource.clone());
         }
         let Some(value) = tags.get(&names.keep) else { continue };
@@ -99,14 +101,15 @@ fn sorted(mut resources: Vec<ResourceId>) -> Vec<ResourceId> {
     resources
 }
 
-/// The tag keys that differ from a key in `effective` only in letter case, each with that key. A
-/// key that begins with `prefix` is an unknown state tag, which keeps the resource.
+/// The tag keys without effect that differ from a key in `effective` only in letter case, each with
+/// that key. A key that begins with `prefix` has an effect, or is an unknown state tag, which keeps
+/// the resource.
 fn misspelt<'a>(
     tags: &'a Tags,
     effective: [&'a String; 2],
     prefix: &'a str,
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
-    tags.iter().filter(move |(key, _)| !key.starts_with(prefix)).flat_map(move |(key, _)| {
+    tags.iter().filter(move |(key, _)| !tags.begins_with(key, prefix)).flat_map(move |(key, _)| {
         let is_meant = move |name: &&String| name.eq_ignore_ascii_case(key);
         effective.into_iter().filter(is_meant).map(move |name| (key, name.as_str()))
     })

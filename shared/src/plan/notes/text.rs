@@ -81,6 +81,19 @@ impl fmt::Display for Note {
                     None => Ok(()),
                 }
             }
+            Self::DefinitionPinMatchesNothing { definition, near } => {
+                write!(f, "safety.pinned: {definition} has no versions")?;
+                match near {
+                    Some(near) => write!(f, "; did you mean {near}?"),
+                    None => Ok(()),
+                }
+            }
+            Self::GroupDefinitionMatchesNothing { rule, images } => write!(
+                f,
+                "rule {rule}: none of its {} has an image definition, which group_by names, so all of them are kept",
+                counted(*images, "image")
+            ),
+            Self::KeyWithoutEffect(key) => write!(f, "{key}"),
             Self::SingleFamilies { rule, families, single } => write!(
                 f,
                 "rule {rule}: {} of its {} families have one image, which is probably kept permanently; \
@@ -126,7 +139,8 @@ impl fmt::Display for Note {
 
 /// Lists the first of these resources, and the number of the others.
 fn named(resources: &[ResourceId]) -> String {
-    let ids: Vec<String> = resources.iter().take(MAX_NAMED).map(ToString::to_string).collect();
+    let ids: Vec<String> =
+        resources.iter().take(MAX_NAMED).map(|one| one.short().into_owned()).collect();
     match resources.len().saturating_sub(MAX_NAMED) {
         0 => ids.join(", "),
         more => format!("{} and {} more", ids.join(", "), thousands(more)),

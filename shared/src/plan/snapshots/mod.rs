@@ -24,10 +24,10 @@ pub use self::reason::{SnapshotCap, SnapshotReason};
 use super::protect::{Recovery, manager_by_tags, opt_out};
 use super::{Refusal, exists, state_tags};
 use crate::model::{
-    AccountId, DeletionMark, ImageId, Inventory, Recyclable, RecycledImage, Region, Snapshot,
-    SnapshotId, SnapshotReference, Source, TagNames, Unread, for_others,
+    AccountId, Attribution, DeletionMark, ImageId, Inventory, Recyclable, RecycledImage, Region,
+    Snapshot, SnapshotId, SnapshotReference, Source, TagNames, Unread, for_others,
 };
-use crate::policy::{Check, Orphans, Policy, SharedSnapshots};
+use crate::policy::{Check, Orphans, Policy, SharedSnapshots, UnsupportedPolicy};
 
 /// The decisions about all snapshots that have the tag `delete-after` or are orphans.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -157,6 +157,9 @@ pub fn plan_snapshots(inventory: &Inventory, policy: &Policy, now: Timestamp) ->
 /// The reason to tag and delete nothing, if there is one. A Recycle Bin rule for images is not
 /// required here, because the images no longer exist.
 fn refusal(inventory: &Inventory, world: &SnapshotFacts<'_>, policy: &Policy) -> Option<Refusal> {
+    if let Err(UnsupportedPolicy { keys }) = policy.check_for(inventory.account.provider()) {
+        return Some(Refusal::UnsupportedPolicy { keys });
+    }
     let matters =
         |unread: &&Unread| SOURCES.iter().any(|source| *unread.source == *source.to_string());
     let sources: Vec<Unread> = inventory.unread.iter().filter(matters).cloned().collect();
@@ -227,15 +230,23 @@ impl<'a> SnapshotFacts<'a> {
             }
             Some(Origin::Known(image)) => image,
         };
+        let orphans_stay = matches!(policy.orphans, Orphans::Report);
+        // Anyone may have written the tags, and nothing else attributes the snapshot to the image.
+        if snapshot.attribution == Attribution::StateTag && orphans_stay {
+            return Err(SnapshotReason::OrphansStay);
+        }
         if policy.safety.recycle_bin == Check::Off {
-            return Ok((Timestamp::MIN, None));
+            // If only tags attribute the snapshot to an image, anybody may have written them.
+            let by_tag = snapshot.attribution == Attribution::StateTag;
+            return match policy.orphans {
+                Orphans::Report if by_tag => Err(SnapshotReason::OrphansStay),
+                Orphans::Report | Orphans::Delete { .. } => Ok((Timestamp::MIN, None)),
+            };
         }
         let Some(recycled) = &self.recycled else { return Err(SnapshotReason::RecycleBinUnread) };
         let (allowed, orphan) = match recycled.get(image) {
             Some(recycled) => (self.allowed_after(recycled, snapshot, policy)?, None),
-            None if matches!(policy.orphans, Orphans::Report) => {
-                return Err(SnapshotReason::OrphansStay);
-            }
+            None if orphans_stay => return Err(SnapshotReason::OrphansStay),
             None => (Timestamp::MIN, Some(image.clone())),
         };
         // An image that shared the snapshot was deregistered later.

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ImageId, ReferenceKind, ResourceText, VolumePermission, join_permissions};
+use crate::model::{
+    ImageId, InWords, ProviderWords, ReferenceKind, ResourceText, VolumePermission,
+    join_permissions,
+};
 use crate::plan::reason::Manager;
 use crate::plan::state_tags::{NotUnderstood, UnknownTag, UnreadableTag};
 use crate::text_fmt::minute;
@@ -193,21 +196,27 @@ impl SnapshotReason {
     }
 }
 
-impl fmt::Display for SnapshotReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl InWords for SnapshotReason {
+    fn format(&self, words: &ProviderWords, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ProviderWords { bin, in_bin, .. } = words;
         match self {
-            Self::Due { since } => write!(f, "image no longer exists, due since {}", minute(*since)),
+            Self::Due { since } => {
+                write!(f, "image no longer exists, due since {}", minute(*since))
+            }
             Self::NotBefore { at } => write!(f, "not before {}", minute(*at)),
             Self::StateTagUnknown { key } => write!(f, "{}", UnknownTag(key)),
             Self::StateTagUnreadable { key, value } => write!(f, "{}", UnreadableTag(key, value)),
             Self::MarkCopied { at, started_at } => {
                 let (at, started) = (minute(*at), minute(*started_at));
-                write!(f, "copied tag: delete-after is from {at}, but the snapshot was created {started}")
+                write!(
+                    f,
+                    "copied tag: delete-after is from {at}, but the snapshot was created {started}"
+                )
             }
             Self::NotMarked => f.write_str("the tag delete-after was removed"),
             Self::ImageUnknown => f.write_str("its image is unknown"),
-            Self::ImageExists { image } => write!(f, "its image {image} exists"),
-            Self::UsedBy { image } => write!(f, "used by {image}"),
+            Self::ImageExists { image } => write!(f, "its image {} exists", image.short()),
+            Self::UsedBy { image } => write!(f, "used by {}", image.short()),
             Self::OptedOut { until, note } => {
                 f.write_str("excluded by tag")?;
                 until.map_or(Ok(()), |until| write!(f, " until {}", minute(until)))?;
@@ -215,23 +224,25 @@ impl fmt::Display for SnapshotReason {
             }
             Self::KeepTag { key, value } => write!(f, "tag {key}={value} matches safety.keep_tags"),
             Self::ManagedElsewhere { by } => write!(f, "managed by {by}"),
-            Self::Orphaned { image } => write!(f, "orphan of {image}"),
+            Self::Orphaned { image } => write!(f, "orphan of {}", image.short()),
             Self::OrphansStay => f.write_str("the policy has no [orphans]"),
             Self::TooYoung { until } => write!(f, "too recent until {}", minute(*until)),
             Self::OriginUnverified { image } => {
+                let image = image.short();
                 write!(f, "attributed to {image}, but may be a copy of another snapshot")
             }
-            Self::ImageInRecycleBin { image } => write!(f, "{image} is in the Recycle Bin"),
-            Self::RecycleBinUnread => f.write_str("the Recycle Bin was not read"),
-            Self::NotAttributed => f.write_str(
-                "its description does not show that EC2 created it for an image, and tags are not sufficient",
-            ),
+            Self::ImageInRecycleBin { image } => write!(f, "{} is {in_bin}", image.short()),
+            Self::RecycleBinUnread => f.write_str(words.bin_unread),
+            Self::NotAttributed => {
+                write!(f, "{}, and tags are not sufficient", words.not_attributed)
+            }
             Self::EntryUnknown { image } => {
-                write!(f, "the time at which {image} entered the Recycle Bin is unknown")
+                write!(f, "the time at which {} entered {bin} is unknown", image.short())
             }
             Self::ImageKeptLonger { image, until } => write!(
                 f,
-                "the Recycle Bin retains {image} until {}, but the snapshot for less time",
+                "{bin} retains {} until {}, but the snapshot for less time",
+                image.short(),
                 minute(*until)
             ),
             Self::Locked => f.write_str("locked"),
@@ -241,12 +252,16 @@ impl fmt::Display for SnapshotReason {
                 write!(f, "referenced by {}", ResourceText { kind, arn, version, name: None })
             }
             Self::PermissionsUnread { error } => {
-                write!(f, "volume permissions could not be read: {error}")
+                write!(f, "{} could not be read: {error}", words.snapshot_permissions)
             }
-            Self::NotRecoverable => f.write_str("no Recycle Bin rule covers it"),
+            Self::NotRecoverable => write!(f, "{} covers it", words.no_bin_rule),
             Self::Deferred { cap, limit } => write!(f, "deferred: {cap} allows {limit}"),
-            Self::Unverified => f.write_str("no time left to read its volume permissions"),
-            Self::NotAnnounced => f.write_str("the event bus did not accept the event Snapshot Marked"),
+            Self::Unverified => {
+                write!(f, "no time left to read its {}", words.snapshot_permissions)
+            }
+            Self::NotAnnounced => {
+                f.write_str("the event bus did not accept the event Snapshot Marked")
+            }
             Self::Refused => f.write_str("plan refused"),
         }
     }

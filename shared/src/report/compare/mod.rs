@@ -55,8 +55,9 @@ pub struct ChangeTotal {
     /// The size of their snapshots, in GiB. An upper bound: a snapshot that several images share
     /// counts for each of them.
     pub gib: u64,
-    /// The cost of these snapshots per month, in USD. An upper bound.
-    pub usd_month: f64,
+    /// The cost of these snapshots per month, in USD. An upper bound. Absent if the price is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_month: Option<f64>,
     /// The number of images with a snapshot of unknown size. Such a snapshot counts as 0.
     pub sizes_unknown: usize,
 }
@@ -135,7 +136,7 @@ pub fn compare_plans(new: (&str, &Plan), old: (&str, &Plan)) -> PolicyComparison
     changes.sort_by_key(|one| one.change);
     let price = Price::in_region(&new.region);
     let totals = <ChangeKind as strum::IntoEnumIterator>::iter();
-    let totals = totals.map(|kind| ChangeTotal::of(kind, &changes, &price)).collect();
+    let totals = totals.map(|kind| ChangeTotal::of(kind, &changes, price.as_ref())).collect();
     PolicyComparison {
         policy: policy.to_owned(),
         against: against.to_owned(),
@@ -169,21 +170,21 @@ impl PolicyComparison {
 }
 
 impl ChangeTotal {
-    fn of(change: ChangeKind, changes: &[FateChange], price: &Price) -> Self {
+    fn of(change: ChangeKind, changes: &[FateChange], price: Option<&Price>) -> Self {
         let ours: Vec<&FateChange> = changes.iter().filter(|one| one.change == change).collect();
         let gib = ours.iter().filter_map(|one| one.size_gib).map(u64::from).sum();
         Self {
             change,
             images: ours.len(),
             gib,
-            usd_month: price.of(gib).amount(),
+            usd_month: price.map(|price| price.of(gib).amount()),
             sizes_unknown: ours.iter().filter(|one| one.size_gib.is_none()).count(),
         }
     }
 
-    /// Returns the cost of these snapshots per month. An upper bound.
-    pub fn cost(&self) -> Usd {
-        Usd::from(self.usd_month)
+    /// Returns the cost of these snapshots per month, if the price is known. An upper bound.
+    pub fn cost(&self) -> Option<Usd> {
+        self.usd_month.map(Usd::from)
     }
 }
 

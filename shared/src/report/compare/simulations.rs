@@ -28,8 +28,9 @@ pub struct GoneUnderOne {
     pub images: Vec<GoneDifference>,
     /// The size of their snapshots, in GiB. An upper bound.
     pub gib: u64,
-    /// The cost of these snapshots per month, in USD. An upper bound.
-    pub usd_month: f64,
+    /// The cost of these snapshots per month, in USD. An upper bound. Absent if the price is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_month: Option<f64>,
 }
 
 /// An image that one policy removes and the other does not.
@@ -76,13 +77,13 @@ fn gone_under_one(one: &Simulation, other: &Simulation) -> GoneUnderOne {
     });
     let images: Vec<GoneDifference> = images.collect();
     let gib = images.iter().filter_map(|image| image.size_gib).map(u64::from).sum();
-    let usd_month = Price::in_region(&one.region).of(gib).amount();
+    let usd_month = Price::in_region(&one.region).map(|price| price.of(gib).amount());
     GoneUnderOne { images, gib, usd_month }
 }
 
 impl GoneUnderOne {
-    /// Returns the cost of these snapshots per month. An upper bound.
-    pub fn cost(&self) -> Usd {
-        Usd::from(self.usd_month)
+    /// Returns the cost of these snapshots per month, if the price is known. An upper bound.
+    pub fn cost(&self) -> Option<Usd> {
+        self.usd_month.map(Usd::from)
     }
 }

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 
 use super::{ChangeKind, FateChange, GoneDifference, GoneUnderOne, PlannedFate, PolicyComparison};
-use crate::plan::reason::Reason;
+use crate::model::{ImageId, InWords, ProviderWords, join_in_words};
 use crate::plan::{Plan, Step, Summary};
 use crate::report::compare::SimulationComparison;
-use crate::report::price::{Price, Usd};
-use crate::report::step_words;
+use crate::report::price::{Price, Usd, size_and_cost};
 use crate::report::style::{OutputStyle, Tone};
+use crate::report::{id_and_name, step_words};
 use crate::text_fmt::{counted, date, printable, short_age, thousands};
 
 /// The maximum number of images listed per kind of change, unless all are requested.
@@ -35,7 +35,7 @@ impl ChangeKind {
 
 impl PlannedFate {
     /// Describes the steps and their dates. A refused plan has no dates.
-    pub(in crate::report) fn words(&self, refused: bool) -> String {
+    pub(in crate::report) fn words(&self, refused: bool, words: &ProviderWords) -> String {
         match self.action {
             "keep" => return "kept".to_owned(),
             "rescue" => return "rescued".to_owned(),
@@ -44,32 +44,32 @@ impl PlannedFate {
         }
         let mut steps = Vec::new();
         if !matches!(self.action, "wait" | "expire") {
-            steps.push(format!("{} now", self.action));
+            steps.push(format!("{} now", words.step(self.action)));
         }
         if let Some(next) = self.next {
-            steps.push(format!("{} from {}", step_words(next.action), date(next.at)));
+            steps.push(format!("{} from {}", step_words(next.action, words), date(next.at)));
         }
         let is_last = self
             .next
             .is_some_and(|next| matches!(next.action, Step::Deregister | Step::DeleteSnapshots));
         if let Some(at) = self.deregister_at.filter(|_| !is_last) {
-            steps.push(format!("deregister from {}", date(at)));
+            steps.push(format!("{} from {}", words.removal.base, date(at)));
         }
         if steps.is_empty() { "expired".to_owned() } else { steps.join(", ") }
     }
 
     /// Returns all reasons on one line.
-    pub(in crate::report) fn why(&self) -> String {
-        let reasons: Vec<String> = self.reasons.iter().map(Reason::to_string).collect();
-        reasons.join("; ")
+    pub(in crate::report) fn why(&self, words: &ProviderWords) -> String {
+        join_in_words(&self.reasons, words, "; ")
     }
 }
 
 impl PolicyComparison {
     /// Describes the outcomes under the other policy and under the policy under review.
     pub(in crate::report) fn fates(&self, change: &FateChange, plan: &Plan) -> [String; 2] {
-        let old = change.old.words(self.against_refusal.is_some());
-        [old, change.new.words(plan.refusal.is_some())]
+        let words = plan.account.provider().words();
+        let old = change.old.words(self.against_refusal.is_some(), words);
+        [old, change.new.words(plan.refusal.is_some(), words)]
     }
 
     /// Returns a sentence with the number of images that each policy removes.
@@ -77,11 +77,10 @@ impl PolicyComparison {
         let price = Price::in_region(&plan.region);
         let removed = |summary: &Summary| {
             format!(
-                "{} of {}, at most {} GiB and {} a month",
+                "{} of {}, at most {}",
                 thousands(summary.expired_total),
                 counted(summary.images, "image"),
-                thousands(summary.expired_gib),
-                price.of(summary.expired_gib).about()
+                size_and_cost(summary.expired_gib, price.as_ref(), " and ")
             )
         };
         format!(
@@ -106,7 +105,10 @@ pub fn comparison_text(
     let mut text = String::new();
     for (name, refusal) in [(&new, &plan.refusal), (&old, &comparison.against_refusal)] {
         if let Some(refusal) = refusal {
-            let line = format!("Refused under {name}: {}.", printable(&refusal.to_string()));
+            let line = format!(
+                "Refused under {name}: {}.",
+                printable(&refusal.in_words(plan.account.provider().words()).to_string())
+            );
             style.paragraph(&mut text, 0, &style.tone(Tone::Gone, &line));
         }
     }
@@ -153,11 +155,14 @@ fn change_text(
 ) {
     let (sign, tone) = change.change.sign();
     let [old, new] = comparison.fates(change, plan);
-    let what =
-        image_words(change.image_id.as_str(), &change.name, change.created_at, plan.planned_at);
+    let what = image_words(&change.image_id, &change.name, change.created_at, plan.planned_at);
     entry(text, sign, tone, &what, style);
     for (side, fate, words) in [("new", &change.new, new), ("old", &change.old, old)] {
-        style.paragraph(text, 6, &format!("{side}: {words}; {}", printable(&fate.why())));
+        style.paragraph(
+            text,
+            6,
+            &format!("{side}: {words}; {}", printable(&fate.why(plan.account.provider().words()))),
+        );
     }
 }
 
@@ -195,12 +200,13 @@ fn gone_under_text(
     style.paragraph(text, 0, &style.tone(Tone::Heading, &format!("{heading}: {size}")));
     for image in real.iter().take(MAX_LISTED) {
         let age = image.created_at;
-        let what = image_words(image.image_id.as_str(), &image.name, age, image.deregistered_at);
+        let what = image_words(&image.image_id, &image.name, age, image.deregistered_at);
         let when = date(image.deregistered_at);
         entry(text, sign, tone, &format!("{what}: removed {when}"), style);
         let elsewhere = &image.elsewhere;
-        let why = printable(&elsewhere.why());
-        style.paragraph(text, 6, &format!("{other}: {}; {why}", elsewhere.words(false)));
+        let words = image.image_id.provider().words();
+        let why = printable(&elsewhere.why(words));
+        style.paragraph(text, 6, &format!("{other}: {}; {why}", elsewhere.words(false, words)));
     }
     let more = real.len().saturating_sub(MAX_LISTED);
     if more > 0 {
@@ -225,16 +231,12 @@ fn entry(text: &mut String, sign: char, tone: Tone, what: &str, style: OutputSty
     text.push_str(&format!("  {} {}", style.tone(tone, &sign.to_string()), lines.trim_start()));
 }
 
-fn image_words(id: &str, name: &str, created_at: Option<Timestamp>, at: Timestamp) -> String {
+fn image_words(id: &ImageId, name: &str, created_at: Option<Timestamp>, at: Timestamp) -> String {
     let age = created_at.map_or_else(|| "age unknown".to_owned(), |made| short_age(made, at));
-    format!("{id} {}, {age}", printable(name))
+    format!("{}, {age}", id_and_name(id, name))
 }
 
-fn size_words(images: usize, gib: u64, cost: Usd) -> String {
-    format!(
-        "{}, at most {} GiB and {} a month",
-        counted(images, "image"),
-        thousands(gib),
-        cost.about()
-    )
+fn size_words(images: usize, gib: u64, cost: Option<Usd>) -> String {
+    let cost = cost.map(|cost| format!(" and {} a month", cost.about())).unwrap_or_default();
+    format!("{}, at most {} GiB{cost}", counted(images, "image"), thousands(gib))
 }

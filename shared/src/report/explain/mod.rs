@@ -129,8 +129,8 @@ fn family_of(place: usize, plan: &Plan) -> &[Decision] {
     plan.decisions.get(first..place + end).unwrap_or_default()
 }
 
-/// Returns the members of a family that count for the rank of `image`. Disabled images do not count
-/// for an image that can be launched.
+/// Returns the members of a family that count for the rank of `image`. For an image that can be
+/// launched, disabled images do not count, nor do others whose availability was not confirmed.
 fn counted_with<'a>(
     image: &Image,
     family: &'a [Decision],
@@ -139,9 +139,13 @@ fn counted_with<'a>(
     if image.state == ImageState::Disabled {
         return family.iter().collect();
     }
-    let disabled = inventory.images.iter().filter(|one| one.state == ImageState::Disabled);
-    let disabled: HashSet<&ImageId> = disabled.map(|one| &one.image_id).collect();
-    family.iter().filter(|one| !disabled.contains(&one.image_id)).collect()
+    let takes_no_place = |one: &&Image| {
+        let is_unconfirmed = one.unconfirmed && one.image_id != image.image_id;
+        one.state == ImageState::Disabled || is_unconfirmed
+    };
+    let others = inventory.images.iter().filter(takes_no_place);
+    let others: HashSet<&ImageId> = others.map(|one| &one.image_id).collect();
+    family.iter().filter(|one| !others.contains(&one.image_id)).collect()
 }
 
 fn found(reason: &Reason) -> Option<CitedReference> {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::model::Image;
+use crate::model::{Disabling, Image};
 use crate::plan::reason::Reason;
 use crate::plan::{Action, Decision, FAILED_AFTER, Plan, Step, Times};
 use crate::policy::{Policy, Rule};
@@ -26,6 +26,8 @@ pub struct Milestone {
 pub enum When {
     /// The policy skips this step.
     Never,
+    /// The step does not exist for this image.
+    Unsupported,
     /// The step was applied or is not needed.
     Done,
     /// The step is skipped, because a later step is due.
@@ -81,6 +83,14 @@ pub(super) fn of(
         for (step, age) in
             [(Step::Deprecate, retire.deprecate_after), (Step::Disable, retire.disable_after)]
         {
+            let is_supported = match step {
+                Step::Deprecate => image.capabilities.deprecate,
+                _ => image.capabilities.disable != Disabling::Unsupported,
+            };
+            if let (false, Some(age)) = (is_supported, age) {
+                add(step, age.to_string(), When::Unsupported);
+                continue;
+            }
             let Some(age) = age else {
                 // A disabled image whose time of disabling is unknown also gets a time to count
                 // from.
@@ -116,6 +126,9 @@ pub(super) fn of(
     };
     let age = if failed { "1d".to_owned() } else { retire.deregister_after.to_string() };
     add(Step::Deregister, age, when);
+    if !image.image_id.provider().words().has_snapshots {
+        return milestones;
+    }
     let age = retire.delete_snapshots_after;
     let when = match &decision.action {
         Action::Deregister { removal } if removal.snapshots.is_empty() => When::NoneGo,

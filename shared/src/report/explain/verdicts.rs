@@ -146,7 +146,7 @@ impl Asked<'_> {
             _ => None,
         });
         let from = self.image.last_launched_at;
-        let from = from.ok_or("no launch is known (EC2 reports launches a day late)");
+        let from = from.ok_or(self.image.image_id.provider().words().no_launch);
         self.not_older_than("launched_within", age, from, until)
     }
 
@@ -189,7 +189,9 @@ impl Asked<'_> {
                 format!("newest image of {period}, which is number {rank} of {of}")
             }
             (None, Some(mine), Some((_, family))) => match newest_of(mine, found, family) {
-                Some(other) => format!("{} is the newest image of {mine}", other.image_id),
+                Some(other) => {
+                    format!("{} is the newest image of {mine}", other.image_id.short())
+                }
                 None => {
                     let periods = match count {
                         1 => "period".to_owned(),

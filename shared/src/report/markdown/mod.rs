@@ -9,7 +9,9 @@ use sections::{Section, fit};
 
 use super::compare::PolicyComparison;
 use super::plan::Rows;
-use super::price::Price;
+use super::price::{Price, size_and_cost};
+use super::specialized_and_shared_text;
+use crate::model::InWords;
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan};
 use crate::plan::{Plan, Summary};
 use crate::text_fmt::{counted, excerpt, minute, thousands};
@@ -42,6 +44,7 @@ pub struct MarkdownPlan<'a> {
 /// show how many.
 pub fn plan_markdown(document: &MarkdownPlan<'_>) -> String {
     let MarkdownPlan { plan, snapshots, rows, alerts, origin, comparison } = *document;
+    let words = plan.account.provider().words();
     let mut head = format!("### {}\n\n", headline(plan));
     head.push_str(&format!(
         "{}, planned {}{}.\n",
@@ -53,7 +56,8 @@ pub fn plan_markdown(document: &MarkdownPlan<'_>) -> String {
         minute(plan.planned_at),
         origin.map_or_else(String::new, |origin| format!(" {}", prose(&excerpt(origin, MAX_TEXT)))),
     ));
-    let refusal = plan.refusal.as_ref().map(|refusal| format!("refused: {refusal}"));
+    let refusal =
+        plan.refusal.as_ref().map(|refusal| format!("refused: {}", refusal.in_words(words)));
     let alerts: Vec<&String> = refusal.iter().chain(alerts).collect();
     if !alerts.is_empty() {
         head.push_str("\n> [!CAUTION]\n");
@@ -62,6 +66,9 @@ pub fn plan_markdown(document: &MarkdownPlan<'_>) -> String {
         }
     }
     let mut sections = vec![Section::fixed(head)];
+    if let Some(warning) = specialized_and_shared_text(plan) {
+        sections.push(Section::fixed(format!("\n> [!WARNING]\n> - {}\n", sentence(&warning))));
+    }
     if !plan.notes.is_empty() {
         let rows =
             plan.notes.iter().map(|note| format!("> - note: {}\n", sentence(&note.to_string())));
@@ -82,13 +89,19 @@ pub fn plan_markdown(document: &MarkdownPlan<'_>) -> String {
         end.push_str(&format!("\n{line}\n"));
     }
     if plan.summary.expired_gib > 0 {
-        let price = Price::in_region(&plan.region);
-        end.push_str(&format!(
-            "\n<sub>Sizes and costs are upper bounds: sizes are volume sizes, and snapshots that share blocks are \
-             counted in full. USD {} per GiB-month ({}).</sub>\n",
-            price.usd_per_gib_month,
-            prose(&format!("{}, {}", price.note, price.as_of)),
-        ));
+        end.push_str(&match Price::in_region(&plan.region) {
+            Some(price) => format!(
+                "\n<sub>Sizes and costs are upper bounds: sizes are {}, and snapshots that share blocks are \
+                 counted in full. USD {} per GiB-month ({}).</sub>\n",
+                words.sizes,
+                price.usd_per_gib_month,
+                prose(&format!("{}, {}", price.note, price.as_of)),
+            ),
+            None => format!(
+                "\n<sub>Sizes are {}, which are upper bounds for one replica of each image.</sub>\n",
+                words.sizes
+            ),
+        });
     }
     sections.push(Section::fixed(end));
     let all = "`image-steward plan --format json` lists all.";
@@ -111,13 +124,12 @@ fn headline(plan: &Plan) -> String {
     if expired == 0 {
         return format!("image-steward: no expired image, {} in total", counted(images, "image"));
     }
-    let cost = Price::in_region(&plan.region).of(expired_gib);
+    let price = Price::in_region(&plan.region);
     format!(
-        "image-steward: {} of {} would be removed, at most {} GiB and {} a month",
+        "image-steward: {} of {} would be removed, at most {}",
         thousands(expired),
         counted(images, "image"),
-        thousands(expired_gib),
-        cost.about(),
+        size_and_cost(expired_gib, price.as_ref(), " and "),
     )
 }
 
@@ -136,8 +148,9 @@ fn counts(plan: &Plan) -> String {
         deferred,
         ..
     } = plan.summary;
+    let remove = format!("to {}", plan.account.provider().words().removal.base);
     let parts = [
-        (deregister, "to deregister"),
+        (deregister, remove.as_str()),
         (disable, "to disable"),
         (deprecate, "to deprecate"),
         (expire, "to tag as expired"),

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use super::sections::Section;
 use super::{code, prose};
+use crate::model::InWords;
 use crate::plan::reason::Reason;
 use crate::plan::{Action, Decision, Plan};
 use crate::report::compare::{ChangeTotal, PlannedFate, PolicyComparison};
-use crate::report::family_name;
 use crate::report::plan::Rows;
-use crate::report::price::Price;
+use crate::report::price::{Price, Usd};
+use crate::report::{capitalized, family_name, step_words};
 use crate::text_fmt::{counted, date, excerpt, thousands};
 
 /// The maximum number of characters of a name or family in a cell. Image names have at most 128.
@@ -40,21 +41,23 @@ pub(super) fn of_families(plan: &Plan) -> Option<Section> {
     }
     families.sort_by_key(|(_, counts)| Reverse((counts.gib, counts.expired)));
     let price = Price::in_region(&plan.region);
+    let columns = ["Family", "Images", "In use", "Removed", "Rescued", "GiB", "USD a month"];
+    let columns = with_price(&columns, price.is_some());
     let rows = families.iter().map(|((rule, family), counts)| {
         let FamilyCounts { images, in_use, expired, rescued, gib } = counts;
-        row(&[
+        let cells = [
             family_cell(rule.as_deref(), family.as_deref()),
             thousands(images),
             thousands(in_use),
             thousands(expired),
             thousands(rescued),
             thousands(gib),
-            price.of(*gib).short(),
-        ])
+            price.as_ref().map(|price| price.of(*gib).short()).unwrap_or_default(),
+        ];
+        row(cells.get(..columns.len()).unwrap_or(&cells))
     });
-    let columns = ["Family", "Images", "In use", "Removed", "Rescued", "GiB", "USD a month"];
     Some(Section {
-        head: format!("\n{}", header(&columns, 1)),
+        head: format!("\n{}", header(columns, 1)),
         rows: rows.collect(),
         tail: String::new(),
     })
@@ -96,7 +99,7 @@ pub(super) fn of_images(plan: &Plan, rows: &Rows) -> Vec<Section> {
         changing.into_iter().partition(|one| one.action.stays());
     expired
         .sort_by_key(|one| (order(&one.action), one.next.map(|next| next.at), one.deregister_at));
-    let refused = plan.refusal.is_some();
+    let (refused, words) = (plan.refusal.is_some(), plan.account.provider().words());
     let mut sections = Vec::new();
     let lists =
         [(expired, "to be removed, next first"), (rescued, "to be rescued"), (kept, "kept")];
@@ -105,7 +108,8 @@ pub(super) fn of_images(plan: &Plan, rows: &Rows) -> Vec<Section> {
             continue;
         }
         let title = format!("{} {what}", counted(images.len(), "image"));
-        let columns = ["Image", "Name", "Step", "Date", "Deregistered", "Reasons"];
+        let removed = capitalized(words.removal.done);
+        let columns = ["Image", "Name", "Step", "Date", &removed, "Reasons"];
         let rows = images.iter().map(|decision| image_row(decision, refused)).collect();
         sections.push(folded(&title, &columns, rows));
     }
@@ -124,24 +128,25 @@ fn order(action: &Action) -> u8 {
 }
 
 fn image_row(decision: &Decision, refused: bool) -> String {
+    let words = decision.image_id.provider().words();
     let (step, when) = match (&decision.action, decision.next) {
         (Action::Keep, _) => ("keep", String::new()),
         (Action::Rescue(_), _) => ("rescue", "now".to_owned()),
         (Action::Wait | Action::Expire, _) if refused => ("refused", String::new()),
         (Action::Wait | Action::Expire, Some(next)) => {
-            (crate::report::step_words(next.action), date(next.at))
+            (step_words(next.action, words), date(next.at))
         }
         (Action::Wait | Action::Expire, None) => ("wait", String::new()),
-        (action, _) => (action.kind(), "now".to_owned()),
+        (action, _) => (words.step(action.kind()), "now".to_owned()),
     };
     let deregistered = decision.deregister_at.filter(|_| !refused);
     let deregistered = match decision.action {
         Action::Deregister { .. } => "now".to_owned(),
         _ => deregistered.map_or_else(String::new, |at| format!("from {}", date(at))),
     };
-    let reasons = PlannedFate::of(decision).why();
+    let reasons = PlannedFate::of(decision).why(words);
     row(&[
-        code(decision.image_id.as_str()),
+        code(&decision.image_id.short()),
         code(&excerpt(&decision.name, MAX_NAME)),
         step.to_owned(),
         when,
@@ -198,11 +203,12 @@ fn used_by(reason: &Reason) -> Option<String> {
 /// Creates totals and collapsed tables of the images whose outcome differs.
 pub(super) fn of_comparison(comparison: &PolicyComparison, plan: &Plan) -> Vec<Section> {
     let (new, old) = (code(&comparison.policy), code(&comparison.against));
+    let words = plan.account.provider().words();
     let mut head = format!("\n#### {new} against {old}\n\n");
     if let Some(refusal) = &comparison.against_refusal {
         head.push_str(&format!(
             "Under {old} the plan is refused: {}\n\n",
-            super::sentence(&refusal.to_string())
+            super::sentence(&refusal.in_words(words).to_string())
         ));
     }
     let changed: Vec<&ChangeTotal> =
@@ -211,14 +217,18 @@ pub(super) fn of_comparison(comparison: &PolicyComparison, plan: &Plan) -> Vec<S
         head.push_str("Both policies have the same result for every image.\n");
         return vec![Section::fixed(head)];
     }
-    head.push_str(&header(&["Change", "Images", "GiB", "USD a month"], 1));
+    let has_price = changed.iter().any(|total| total.cost().is_some());
+    let columns = ["Change", "Images", "GiB", "USD a month"];
+    let columns = with_price(&columns, has_price);
+    head.push_str(&header(columns, 1));
     for total in &changed {
-        head.push_str(&row(&[
+        let cells = [
             total.change.heading(&new, &old),
             thousands(total.images),
             thousands(total.gib),
-            total.cost().short(),
-        ]));
+            total.cost().map(Usd::short).unwrap_or_default(),
+        ];
+        head.push_str(&row(cells.get(..columns.len()).unwrap_or(&cells)));
     }
     let mut sections = vec![Section::fixed(head)];
     for total in changed {
@@ -228,17 +238,25 @@ pub(super) fn of_comparison(comparison: &PolicyComparison, plan: &Plan) -> Vec<S
         let rows = comparison.of_kind(total.change).map(|change| {
             let [before, after] = comparison.fates(change, plan);
             row(&[
-                code(change.image_id.as_str()),
+                code(&change.image_id.short()),
                 code(&excerpt(&change.name, MAX_NAME)),
                 before,
                 after,
-                prose(&excerpt(&change.old.why(), MAX_REASONS)),
-                prose(&excerpt(&change.new.why(), MAX_REASONS)),
+                prose(&excerpt(&change.old.why(words), MAX_REASONS)),
+                prose(&excerpt(&change.new.why(words), MAX_REASONS)),
             ])
         });
         sections.push(folded(&title, &columns, rows.collect()));
     }
     sections
+}
+
+/// Returns the columns, the last of which is a cost, without it if the price is unknown.
+fn with_price<'a>(columns: &'a [&'a str], has_price: bool) -> &'a [&'a str] {
+    match columns {
+        [columns @ .., _] if !has_price => columns,
+        columns => columns,
+    }
 }
 
 /// Creates a table that is collapsed under its title.

@@ -3,21 +3,23 @@
 //! Texts that occur often (reasons, ARNs) are in one list, and images contain indexes into it.
 //! Times are Unix seconds.
 
+mod details;
 mod month;
 mod rows;
 mod sizes;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use self::details::ImageDetails;
 use self::month::month;
 use self::rows::{NOT_COVERED, Strings, gone, row};
 use self::sizes::Sizes;
 use super::{Price, family_name, first_deletion};
-use crate::model::{Image, ImageId, Inventory, Region, Unread};
+use crate::model::{Image, ImageId, InWords, Inventory, Provider, Region, Unread};
 use crate::plan::snapshots::SnapshotPlan;
 use crate::plan::{Plan, Summary};
 use crate::policy::Policy;
@@ -26,6 +28,9 @@ use crate::policy::Policy;
 #[derive(Debug, Serialize)]
 pub struct PageData<'a> {
     format: u32,
+    /// The provider; absent for AWS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<Provider>,
     account: &'a str,
     /// Empty on Azure, where the report covers all Regions.
     region: &'a str,
@@ -38,7 +43,8 @@ pub struct PageData<'a> {
     keep_tag: &'a str,
     refusal: Option<String>,
     unread: &'a [Unread],
-    price: Price,
+    /// `null` if the price is unknown.
+    price: Option<Price>,
     summary: &'a Summary,
     strings: Vec<String>,
     /// The earliest time of a deletion; `None` if nothing is expired or the plan is refused.
@@ -47,6 +53,9 @@ pub struct PageData<'a> {
     bin_days_assumed: bool,
     families: Vec<PageFamily<'a>>,
     images: Vec<Value>,
+    /// More about some images, by their index in `images`. Absent if there is nothing.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    details: BTreeMap<usize, ImageDetails<'a>>,
     gone: Vec<Value>,
     /// The steps that daily sweeps would apply in the next month.
     month: Vec<Value>,
@@ -96,6 +105,7 @@ impl<'a> PageData<'a> {
         snapshots: &SnapshotPlan,
         about: About<'a>,
     ) -> Self {
+        let words = plan.account.provider().words();
         let mut strings = Strings::default();
         let mut families = Vec::new();
         let mut places = HashMap::new();
@@ -113,10 +123,16 @@ impl<'a> PageData<'a> {
             row(decision, image, family, &sizes, &mut strings)
         });
         let images = images.collect();
+        let details = plan.decisions.iter().enumerate();
+        let details = details.filter_map(|(place, decision)| {
+            Some((place, ImageDetails::of(known.get(&decision.image_id).copied()?)?))
+        });
+        let details = details.collect();
         let gone = snapshots.decisions.iter().filter_map(|one| gone(one, &mut strings));
         let gone = gone.collect();
         Self {
             format: 1,
+            provider: Some(plan.account.provider()).filter(|one| *one != Provider::Aws),
             account: plan.account.as_str(),
             region: plan.region.as_ref().map_or("", Region::as_str),
             taken_at: inventory.taken_at.as_second(),
@@ -124,15 +140,17 @@ impl<'a> PageData<'a> {
             policy: about.policy_file,
             program: about.program,
             keep_tag: &policy.tag_names.keep,
-            refusal: plan.refusal.as_ref().map(ToString::to_string),
+            refusal: plan.refusal.as_ref().map(|refusal| refusal.in_words(words).to_string()),
             unread: &inventory.unread,
             price: Price::in_region(&plan.region),
             summary: &plan.summary,
             strings: strings.all,
             first_deletion: first_deletion(plan, snapshots).map(Timestamp::as_second),
-            bin_days_assumed: inventory.retention_rules.is_none(),
+            bin_days_assumed: inventory.retention_rules.is_none()
+                && plan.account.provider() == Provider::Aws,
             families,
             images,
+            details,
             gone,
             month: month(inventory, policy, plan),
             projection: None,

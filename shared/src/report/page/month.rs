@@ -45,6 +45,7 @@ pub(super) fn month(inventory: &Inventory, policy: &Policy, plan: &Plan) -> Vec<
         let gib = (!known.is_empty()).then(|| known.iter().sum::<u64>());
         let place = found.map(|(place, _)| place);
         month.extend(together.take().map(row_of_many));
+        let snapshots: Vec<_> = snapshots.iter().map(SnapshotId::short).collect();
         month.push(json!([place, step, at.as_second(), snapshots, gib]));
     }
     month.extend(together.take().map(row_of_many));

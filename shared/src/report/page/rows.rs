@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::sizes::Sizes;
-use crate::model::{Image, short_id};
+use crate::model::{Image, ImageId, InWords, SnapshotId, short_id};
 use crate::plan::Decision;
 use crate::plan::reason::Reason;
 use crate::plan::snapshots::{SnapshotDecision, SnapshotReason};
@@ -40,31 +40,34 @@ pub(super) fn row(
     strings: &mut Strings,
 ) -> Value {
     let seconds = |at: Timestamp| at.as_second();
+    let words = decision.image_id.provider().words();
     let mut reasons = Vec::new();
     let mut references = Vec::new();
     for reason in &decision.reasons {
         match reason {
             Reason::InUse { kind, arn, version, stale, name } => {
                 // The part of the ARN to display, as a length in UTF-16 code units, which
-                // JavaScript uses.
-                let end = short_id(arn).encode_utf16().count();
+                // JavaScript uses. The short form of an ARM ID is not a part of it.
+                let short = short_id(arn);
+                let end = short.encode_utf16().count();
+                let name = name.as_deref().or_else(|| (!arn.ends_with(&*short)).then_some(&*short));
                 let (kind, arn) = (strings.place(&kind.words()), strings.place(arn));
                 let mut reference = json!([kind, arn, end, u8::from(*stale)]);
                 if let (Some(row), true) =
                     (reference.as_array_mut(), version.is_some() || name.is_some())
                 {
-                    let more = [version, name];
-                    let more = more.map(|text| text.as_deref().map(|text| strings.place(text)));
+                    let more = [version.as_deref(), name];
+                    let more = more.map(|text| text.map(|text| strings.place(text)));
                     row.extend(more.map(|place| json!(place)));
                 }
                 references.push(reference);
             }
             Reason::NoRule => reasons.push(strings.place(NOT_COVERED)),
-            other => reasons.push(strings.place(&other.to_string())),
+            other => reasons.push(strings.place(&other.in_words(words).to_string())),
         }
     }
     let mut row = json!([
-        decision.image_id,
+        decision.image_id.short(),
         decision.name,
         family,
         decision.created_at.map(seconds),
@@ -76,7 +79,7 @@ pub(super) fn row(
         decision.next.map(|next| next.action),
         decision.next.map(|next| seconds(next.at)),
         sizes.gib.get(&decision.image_id),
-        decision.snapshots,
+        decision.snapshots.iter().map(SnapshotId::short).collect::<Vec<_>>(),
     ]);
     // Omit nulls: most images share no snapshot, and 20,000 nulls are long.
     if let (Some(row), Some(other)) = (row.as_array_mut(), sizes.shared_with(decision)) {
@@ -87,7 +90,9 @@ pub(super) fn row(
 
 /// Creates the row of a snapshot whose image no longer exists.
 pub(super) fn gone(decision: &SnapshotDecision, strings: &mut Strings) -> Option<Value> {
-    let reasons = decision.reasons.iter().map(|one| strings.place(&one.to_string()));
+    let words = decision.snapshot_id.provider().words();
+    let reasons = decision.reasons.iter();
+    let reasons = reasons.map(|one| strings.place(&one.in_words(words).to_string()));
     let reasons: Vec<_> = reasons.collect();
     let after = decision.reasons.iter().find_map(|reason| match reason {
         SnapshotReason::NotBefore { at } | SnapshotReason::Due { since: at } => Some(*at),
@@ -99,8 +104,8 @@ pub(super) fn gone(decision: &SnapshotDecision, strings: &mut Strings) -> Option
     };
     (!decision.reasons.iter().any(is_used)).then(|| {
         json!([
-            decision.image,
-            decision.snapshot_id,
+            decision.image.as_ref().map(ImageId::short),
+            decision.snapshot_id.short(),
             decision.size_gib,
             decision.action,
             after.map(Timestamp::as_second),

@@ -34,6 +34,11 @@ impl<'a> Sizes<'a> {
                     if is_first { u64::from(*size) } else { 0 };
             }
         }
+        for image in &inventory.images {
+            if let (Some(size), _) = image.disk_sizes() {
+                gib.insert(&image.image_id, u64::from(size));
+            }
+        }
         let places = plan.decisions.iter().enumerate();
         let places = places.map(|(place, one)| (&one.image_id, place)).collect();
         Self { gib, counted, places }

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::rows::{self, Columns, RowContext};
 use super::short::{in_numbers, to_do};
 use super::{Rows, short};
+use crate::model::ProviderWords;
 use crate::plan::reason::Reason;
 use crate::plan::{Action, Decision, Next, Plan};
 use crate::report::family_name::{BETWEEN, family_name, family_values};
@@ -225,9 +226,9 @@ fn idle_families(text: &mut FamilyText, families: &[FamilyRows<'_>], context: Ro
     }
     for (rule, kin) in &rules {
         let all = kin.iter().flat_map(|one| &one.all);
-        let words = all.map(|one| one.reasons.iter().map(Reason::kind).collect());
+        let kinds = all.map(|one| one.reasons.iter().map(Reason::kind).collect());
         let images = counted(kin.iter().map(|one| one.all.len()).sum::<usize>(), "image");
-        let reasons = in_numbers(words);
+        let reasons = in_numbers(kinds, context.words);
         let line = match (rule, kin.as_slice()) {
             (None, _) => format!("not covered: {images}, all kept: {reasons}"),
             (Some(_), [one]) => format!("{}: {images}, all kept: {reasons}", one.name),
@@ -330,7 +331,7 @@ impl FamilyRows<'_> {
         let common = self.common(context).filter(|_| !in_full);
         let mut lines = Vec::new();
         let mut heading = String::new();
-        let text = context.style.tone(Tone::Heading, &self.heading(common.as_ref()));
+        let text = context.style.tone(Tone::Heading, &self.heading(common.as_ref(), context.words));
         context.style.paragraph(&mut heading, 0, &text);
         lines.extend(heading.lines().map(str::to_owned));
         let columns = Columns {
@@ -348,7 +349,7 @@ impl FamilyRows<'_> {
         lines
     }
 
-    fn heading(&self, common: Option<&Common>) -> String {
+    fn heading(&self, common: Option<&Common>, words: &ProviderWords) -> String {
         let count = |what: fn(&Decision) -> bool| self.all.iter().filter(|one| what(one)).count();
         let mut text = format!("{}: {}", self.name, counted(self.all.len(), "image"));
         let in_use = self.in_use();
@@ -366,7 +367,7 @@ impl FamilyRows<'_> {
         let out = self.all.len() - kept;
         match common.filter(|_| out > 0) {
             Some(Common { action, then }) => {
-                let _ = write!(text, ", {} {}", thousands(out), to_do(action));
+                let _ = write!(text, ", {} {}", thousands(out), to_do(action, words));
                 if let Some((step, at)) = then {
                     let joint = if *action == "wait" { "to" } else { "then" };
                     let _ = write!(text, ", {joint} {step} from {at}");

@@ -14,10 +14,10 @@ use short::in_numbers;
 pub(super) use short::reasons as short_reasons;
 pub use sums::{GroupSum, SortBy, SumBy, group_sums};
 
-use super::price::Price;
-use super::step_words;
+use super::price::{Price, size_and_cost};
 use super::style::{OutputStyle, Tone};
-use crate::model::place_of;
+use super::{capitalized, specialized_and_shared_text, step_words};
+use crate::model::{InWords, join_in_words, place_of};
 use crate::plan::notes::Note;
 use crate::plan::snapshots::{SnapshotAction, SnapshotDecision, SnapshotPlan, SnapshotReason};
 use crate::plan::{Action, Decision, Plan};
@@ -95,26 +95,27 @@ pub fn plan_text(
     style: OutputStyle,
 ) -> String {
     let found = snapshots.map_or(&[][..], |snapshots| &snapshots.decisions);
+    let words = plan.account.provider().words();
     if plan.decisions.is_empty() && found.is_empty() && plan.refusal.is_none() {
         return format!(
             "No images found in {}. Check the {}.\n",
             place_of(&plan.account, plan.region.as_ref()),
-            if plan.region.is_some() { "account and the Region" } else { "subscription" },
+            words.check_place,
         );
     }
     let price = Price::in_region(&plan.region);
     let (now, refused) = (plan.planned_at, plan.refusal.is_some());
-    let context = RowContext { policy, price: &price, now, refused, style };
+    let context = RowContext { policy, price: price.as_ref(), words, now, refused, style };
     let Listing { rows, sort, by } = listing;
     let is_excerpt = matches!(rows, Rows::WithReasons(_) | Rows::Families(_));
     let mut text = String::new();
     if let Some(refusal) = &plan.refusal {
-        let refusal = format!("Refused: {refusal}.");
+        let refusal = format!("Refused: {}.", refusal.in_words(words));
         style.paragraph(&mut text, 0, &style.tone(Tone::Gone, &printable(&refusal)));
         text.push('\n');
     }
     if !is_excerpt {
-        style.paragraph(&mut text, 0, &first_line(plan, &price));
+        style.paragraph(&mut text, 0, &first_line(plan, price.as_ref()));
         text.push('\n');
     }
     if !plan.notes.is_empty() && !is_excerpt {
@@ -126,7 +127,11 @@ pub fn plan_text(
         let table = sums::table(plan, by.as_ref().unwrap_or(&by_rule), *sort, by.is_some(), style);
         text.push_str(&table);
         text.push('\n');
-        let headlines = [sums::uncovered(plan), sums::shared(plan)];
+        let headlines = [
+            sums::uncovered(plan),
+            sums::shared(plan),
+            specialized_and_shared_text(plan).map(|text| format!("WARNING: {text}")),
+        ];
         let mut headlines = headlines.into_iter().flatten().peekable();
         let is_any = headlines.peek().is_some();
         for headline in headlines {
@@ -137,8 +142,7 @@ pub fn plan_text(
         }
     }
     let end = end_of(plan, snapshots, rows, context);
-    let snapshots =
-        if is_excerpt { String::new() } else { snapshots_text(found, rows, refused, style) };
+    let snapshots = if is_excerpt { String::new() } else { snapshots_text(found, rows, context) };
     match (sort, by) {
         (_, Some(_)) => {}
         (Some(sort), None) => text.push_str(&sorted(plan, *sort, rows, context)),
@@ -160,7 +164,7 @@ pub fn plan_text(
 }
 
 /// Returns the account, the number of images and their cost.
-fn first_line(plan: &Plan, price: &Price) -> String {
+fn first_line(plan: &Plan, price: Option<&Price>) -> String {
     let Plan { account, region, summary, .. } = plan;
     let place = match region {
         Some(region) => format!("Account {account}, {region}"),
@@ -168,8 +172,7 @@ fn first_line(plan: &Plan, price: &Price) -> String {
     };
     let mut line = format!("{place}: {}", counted(summary.images, "image"));
     if summary.images_gib > 0 {
-        let usd = price.of(summary.images_gib).about();
-        let _ = write!(line, ", {} GiB, {usd} a month", thousands(summary.images_gib));
+        let _ = write!(line, ", {}", size_and_cost(summary.images_gib, price, ", "));
     }
     line
 }
@@ -191,17 +194,23 @@ fn end_of(
         if read < plan.decisions.len() {
             let all = counted(plan.decisions.len(), "image");
             let note = format!(
-                "Launch permissions were read for {} of {all}; use --sharing to read all of them.",
+                "{} were read for {} of {all}; use --sharing to read all of them.",
+                capitalized(context.words.permissions),
                 thousands(read)
             );
             style.paragraph(&mut text, 0, &style.tone(Tone::Quiet, &note));
         }
     }
     if plan.summary.images_gib > 0 {
-        let note = format!(
-            "Sizes and costs are upper bounds, based on volume sizes and {}.",
-            context.price
-        );
+        let sizes = context.words.sizes;
+        let note = match context.price {
+            Some(price) => {
+                format!("Sizes and costs are upper bounds, based on {sizes} and {price}.")
+            }
+            None => {
+                format!("Sizes are upper bounds for one replica of each image, based on {sizes}.")
+            }
+        };
         style.paragraph(&mut text, 0, &style.tone(Tone::Quiet, &note));
     }
     style.paragraph(&mut text, 0, &sums::last_sentence(plan, snapshots));
@@ -253,12 +262,8 @@ pub fn notes_text(notes: &[Note], style: OutputStyle) -> String {
 }
 
 /// Summarizes the changes to orphaned snapshots. Empty if there are none.
-fn snapshots_text(
-    found: &[SnapshotDecision],
-    rows: &Rows,
-    refused: bool,
-    style: OutputStyle,
-) -> String {
+fn snapshots_text(found: &[SnapshotDecision], rows: &Rows, context: RowContext<'_>) -> String {
+    let RowContext { words, refused, style, .. } = context;
     let mut text = String::new();
     if found.is_empty() {
         return text;
@@ -267,15 +272,15 @@ fn snapshots_text(
     let (delete, mark) = (count(SnapshotAction::Delete), count(SnapshotAction::Mark));
     let kept = found.iter().filter(|one| one.action == SnapshotAction::Keep);
     let mut parts = Vec::new();
-    for (count, words) in [(delete, "to delete"), (mark, "to tag for later deletion")] {
+    for (count, what) in [(delete, "to delete"), (mark, "to tag for later deletion")] {
         if count > 0 {
-            parts.push(format!("{} {words}", thousands(count)));
+            parts.push(format!("{} {what}", thousands(count)));
         }
     }
     if kept.clone().next().is_some() {
         let count = thousands(kept.clone().count());
-        let words = kept.map(|one| one.reasons.iter().map(SnapshotReason::kind).collect());
-        parts.push(format!("{count} kept ({})", in_numbers(words)));
+        let kinds = kept.map(|one| one.reasons.iter().map(SnapshotReason::kind).collect());
+        parts.push(format!("{count} kept ({})", in_numbers(kinds, words)));
     }
     let head = format!("Snapshots of images that are or will be removed: {}", parts.join(", "));
     style.paragraph(&mut text, 0, &style.tone(Tone::Heading, &head));
@@ -290,10 +295,10 @@ fn snapshots_text(
             SnapshotAction::Mark => (Tone::Change, "tag"),
             SnapshotAction::Delete => (Tone::Gone, "delete"),
         };
-        let why: Vec<_> = decision.reasons.iter().map(ToString::to_string).collect();
         let word = style.tone(tone, word);
-        let why = printable(&why.join("; "));
-        style.paragraph(&mut text, 4, &format!("{} {word}: {why}", decision.snapshot_id));
+        let why = printable(&join_in_words(&decision.reasons, words, "; "));
+        let id = decision.snapshot_id.short();
+        style.paragraph(&mut text, 4, &format!("{id} {word}: {why}"));
     }
     let more = listed.len().saturating_sub(limit);
     if more > 0 {

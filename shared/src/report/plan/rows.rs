@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::short;
+use crate::model::ProviderWords;
 use crate::plan::{Action, Decision, Next};
 use crate::policy::Policy;
 use crate::report::price::Price;
@@ -36,7 +37,9 @@ pub(super) struct Columns {
 #[derive(Clone, Copy)]
 pub(super) struct RowContext<'a> {
     pub(super) policy: Option<&'a Policy>,
-    pub(super) price: &'a Price,
+    /// The price; `None` if it is unknown.
+    pub(super) price: Option<&'a Price>,
+    pub(super) words: &'static ProviderWords,
     pub(super) now: Timestamp,
     /// Whether the plan is refused and therefore has no dates.
     pub(super) refused: bool,
@@ -87,20 +90,24 @@ impl Row {
             let then = next.map(|Next { action, at }| {
                 format!(", then {} from {}", short::next_step(decision, action), date(at))
             });
-            reason = format!("{}{}: {reason}", decision.action.kind(), then.unwrap_or_default());
+            let action = context.words.step(decision.action.kind());
+            reason = format!("{action}{}: {reason}", then.unwrap_or_default());
         }
         Self {
             sign,
             tone,
-            id: decision.image_id.to_string(),
-            name: printable(&decision.name),
+            id: decision.image_id.short().into_owned(),
+            name: match decision.image_id.contains_name(&decision.name) {
+                true => String::new(),
+                false => printable(&decision.name),
+            },
             age: decision.created_at.map_or_else(|| "?".to_owned(), age),
             size: size.map_or_else(|| "? GiB".to_owned(), |gib| format!("{} GiB", thousands(gib))),
-            cost: match size {
-                Some(gib) if columns.cost => context.price.of(gib).to_string(),
+            cost: match size.zip(context.price) {
+                Some((gib, price)) if columns.cost => price.of(gib).to_string(),
                 _ => String::new(),
             },
-            step: if columns.steps { decision.action.kind() } else { "" },
+            step: if columns.steps { context.words.step(decision.action.kind()) } else { "" },
             date: match next {
                 Some(Next { action, at }) if columns.steps => {
                     format!("{} {}", short::next_step(decision, action), date(at))
@@ -139,12 +146,14 @@ pub(super) fn lines(
     let taken = INDENT + id + 1 + others;
     let longest = widest(|row| &row.name);
     let name = match context.style.width() {
-        None => longest,
+        // On Azure, names are part of the IDs.
+        _ if context.words.has_names_as_ids && longest == 0 => None,
+        None => Some(longest),
         Some(all) => {
             let short = all.saturating_sub(taken + 1 + reason).max(MIN_NAME);
             // If the reasons are on separate lines, names get the whole width.
             let apart = all.saturating_sub(taken).max(MIN_NAME);
-            longest.min(if columns.all_reasons { apart } else { short })
+            Some(longest.min(if columns.all_reasons { apart } else { short }))
         }
     };
     let mut lines = Vec::new();
@@ -159,14 +168,17 @@ impl Row {
         self,
         lines: &mut Vec<String>,
         id: usize,
-        name: usize,
+        name: Option<usize>,
         [age, size, cost, step, date]: [usize; 5],
         style: OutputStyle,
     ) {
         let right = |text: &str, to: usize| format!("{}{text}", " ".repeat(to - width(text)));
         let left = |text: &str, to: usize| format!("{text}{}", " ".repeat(to - width(text)));
-        let shown = excerpt_middle(&self.name, name);
-        let mut cells = vec![left(&self.id, id), left(&shown, name), right(&self.age, age)];
+        let mut cells = vec![left(&self.id, id)];
+        if let Some(name) = name {
+            cells.push(left(&excerpt_middle(&self.name, name), name));
+        }
+        cells.push(right(&self.age, age));
         cells.push(right(&self.size, size));
         if cost > 0 {
             cells.push(right(&self.cost, cost));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::{InWords, ProviderWords};
 use crate::plan::reason::{Manager, Reason};
 use crate::plan::{Decision, Step};
 use crate::policy::Policy;
@@ -13,11 +14,13 @@ const MAX_NOTE: usize = 40;
 /// Returns a short text of why the image is kept or expired. It is untrusted, because it contains
 /// names.
 pub(in crate::report) fn reasons(decision: &Decision, policy: Option<&Policy>) -> String {
+    let provider = decision.image_id.provider().words();
     let mut words = Vec::new();
     let mut users = decision.reasons.iter().filter(|one| matches!(one, Reason::InUse { .. }));
     if let Some(first) = users.next() {
+        let first = first.in_words(provider).to_string();
         words.push(match users.count() {
-            0 => first.to_string(),
+            0 => first,
             more => format!("{first} and {more} more"),
         });
     }
@@ -32,7 +35,7 @@ pub(super) fn in_full(reason: &Reason, decision: &Decision, policy: Option<&Poli
     match reason {
         Reason::Expired { .. } => format!("expired: {}", of(reason, decision, policy)),
         Reason::Shared { with } => format!("shared with {}", counted(with.len(), "grantee")),
-        other => other.to_string(),
+        other => other.in_words(decision.image_id.provider().words()).to_string(),
     }
 }
 
@@ -77,7 +80,7 @@ fn of(reason: &Reason, decision: &Decision, policy: Option<&Policy>) -> String {
             format!("excluded{until}{}", note.unwrap_or_default())
         }
         Reason::Deferred { cap, .. } => format!("deferred by {cap}"),
-        other => other.to_string(),
+        other => other.in_words(decision.image_id.provider().words()).to_string(),
     }
 }
 
@@ -92,27 +95,27 @@ pub(super) fn next_step(decision: &Decision, step: Step) -> String {
                 false => "delete snapshots".to_owned(),
             }
         }
-        (other, _) => super::step_words(other).to_owned(),
+        (other, _) => super::step_words(other, decision.image_id.provider().words()).to_owned(),
     }
 }
 
 /// Returns the text for planned actions of this kind.
-pub(super) fn to_do(kind: &str) -> String {
+pub(super) fn to_do(kind: &'static str, words: &ProviderWords) -> String {
     match kind {
         "wait" => "waiting".to_owned(),
         "expire" => "to tag as expired".to_owned(),
-        other => format!("to {other}"),
+        other => format!("to {}", words.step(other)),
     }
 }
 
 /// Converts the kind of a reason in the JSON output for display.
-fn spaced(word: &str) -> String {
+fn spaced(word: &str, words: &ProviderWords) -> String {
     match word {
-        "entry_unknown" => "time of entering the Recycle Bin unknown".to_owned(),
+        "entry_unknown" => format!("time of entering {} unknown", words.bin),
         "group_unknown" => "in no family".to_owned(),
         "keep_all" => "kept by keep = \"all\"".to_owned(),
         "state" => "in a state that is never changed".to_owned(),
-        "image_in_recycle_bin" => "image in the Recycle Bin".to_owned(),
+        "image_in_recycle_bin" => format!("image {}", words.in_bin),
         "image_kept_longer" => "image retained for longer".to_owned(),
         "managed_elsewhere" => "managed by another service".to_owned(),
         "named_by" => "referenced".to_owned(),
@@ -121,12 +124,12 @@ fn spaced(word: &str) -> String {
         "origin_unverified" => "possibly not created for an image".to_owned(),
         "not_before" => "not due yet".to_owned(),
         "not_marked" => "tag removed".to_owned(),
-        "not_ours" => "owned by another account".to_owned(),
+        "not_ours" => format!("owned by another {}", words.account),
         "opted_out" => "excluded by tag".to_owned(),
         "orphaned" => "orphans".to_owned(),
         "orphans_stay" => "without [orphans] in the policy".to_owned(),
         "permissions_unread" => "permissions not read".to_owned(),
-        "recycle_bin_unread" => "Recycle Bin not read".to_owned(),
+        "recycle_bin_unread" => format!("{} not read", words.bin.trim_start_matches("the ")),
         "state_tag_unreadable" => "state tag not understood".to_owned(),
         "state_tag_unknown" => "unknown state tag".to_owned(),
         "too_young" => "too recent".to_owned(),
@@ -137,22 +140,25 @@ fn spaced(word: &str) -> String {
 
 /// Counts the words, most frequent first. Returns only the words if each of them applies to
 /// everything.
-pub(super) fn in_numbers<'a>(said: impl Iterator<Item = BTreeSet<&'a str>>) -> String {
+pub(super) fn in_numbers<'a>(
+    said: impl Iterator<Item = BTreeSet<&'a str>>,
+    words: &ProviderWords,
+) -> String {
     let (mut counts, mut all) = (BTreeMap::new(), 0);
-    for words in said {
+    for kinds in said {
         all += 1;
-        for word in words {
+        for word in kinds {
             *counts.entry(word).or_insert(0) += 1;
         }
     }
     if counts.values().all(|count| *count == all) {
-        return counts.keys().map(|word| spaced(word)).collect::<Vec<_>>().join(", ");
+        return counts.keys().map(|word| spaced(word, words)).collect::<Vec<_>>().join(", ");
     }
     let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let words: Vec<_> = counts
+    let texts: Vec<_> = counts
         .iter()
-        .map(|(word, count)| format!("{} {}", thousands(count), spaced(word)))
+        .map(|(word, count)| format!("{} {}", thousands(count), spaced(word, words)))
         .collect();
-    words.join(", ")
+    texts.join(", ")
 }

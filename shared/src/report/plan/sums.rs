@@ -12,7 +12,7 @@ use crate::model::{ImageId, SnapshotFate};
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan};
 use crate::plan::{Action, Decision, Plan, Removal};
 use crate::report::first_deletion;
-use crate::report::price::Price;
+use crate::report::price::{Price, size_and_cost};
 use crate::report::style::OutputStyle;
 use crate::text_fmt::{counted, date, excerpt_middle, printable, thousands, width};
 
@@ -61,12 +61,14 @@ pub struct GroupSum {
     pub expired: usize,
     /// The storage of all images, in GiB. An upper bound.
     pub size_gib: u64,
-    /// The cost of that storage per month, in USD. An upper bound.
-    pub usd_month: f64,
+    /// The cost of that storage per month, in USD. An upper bound. Absent if the price is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_month: Option<f64>,
     /// The storage of the expired images, in GiB. An upper bound.
     pub expired_gib: u64,
-    /// The cost of that storage per month, in USD. An upper bound.
-    pub expired_usd_month: f64,
+    /// The cost of that storage per month, in USD. An upper bound. Absent if the price is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expired_usd_month: Option<f64>,
     /// When the oldest image was created.
     pub oldest: Option<Timestamp>,
 }
@@ -106,8 +108,9 @@ pub fn group_sums(plan: &Plan, by: &SumBy, sort: Option<SortBy>) -> Vec<GroupSum
     }
     let price = Price::in_region(&plan.region);
     for sum in &mut sums {
-        sum.usd_month = price.of(sum.size_gib).amount();
-        sum.expired_usd_month = price.of(sum.expired_gib).amount();
+        let usd = |gib| Some(price.as_ref()?.of(gib).amount());
+        sum.usd_month = usd(sum.size_gib);
+        sum.expired_usd_month = usd(sum.expired_gib);
     }
     match sort {
         Some(SortBy::Size) => sums.sort_by_key(|sum| std::cmp::Reverse(sum.size_gib)),
@@ -152,28 +155,28 @@ fn drawn(plan: &Plan, by: &SumBy, sums: &[GroupSum], title: usize) -> String {
     };
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header([
-        heading.as_str(),
-        "IMAGES",
-        "IN USE",
-        "KEPT",
-        "EXPIRED",
-        "GIB",
-        "USD/MONTH",
-        "SAVES",
-    ]);
-    let usd = |gib: u64| price.of(gib).in_cents();
+    let mut header = vec![heading.as_str(), "IMAGES", "IN USE", "KEPT", "EXPIRED", "GIB"];
+    header.extend(match price {
+        Some(_) => &["USD/MONTH", "SAVES"][..],
+        None => &["SAVES GIB"],
+    });
+    table.set_header(header);
     for sum in sums {
-        table.add_row([
+        let mut row = vec![
             excerpt_middle(&sum.group, title),
             thousands(sum.images),
             thousands(sum.in_use),
             thousands(sum.kept),
             thousands(sum.expired),
             thousands(sum.size_gib),
-            usd(sum.size_gib),
-            usd(sum.expired_gib),
-        ]);
+        ];
+        match &price {
+            Some(price) => {
+                row.extend([sum.size_gib, sum.expired_gib].map(|gib| price.of(gib).in_cents()));
+            }
+            None => row.push(thousands(sum.expired_gib)),
+        }
+        table.add_row(row);
     }
     for (place, column) in table.column_iter_mut().enumerate() {
         column.set_padding(if place == 0 { (0, 0) } else { (2, 0) });
@@ -215,12 +218,9 @@ pub(super) fn uncovered(plan: &Plan) -> Option<String> {
         100 if summary.uncovered_gib < all => "over 99".to_owned(),
         part => part.to_string(),
     };
-    let usd = Price::in_region(&plan.region).of(summary.uncovered_gib);
-    let gib = thousands(summary.uncovered_gib);
-    Some(format!(
-        "Not covered by a rule: {images}, {part}% of image storage ({gib} GiB, at most {} a month).",
-        usd.about()
-    ))
+    let price = Price::in_region(&plan.region);
+    let size = size_and_cost(summary.uncovered_gib, price.as_ref(), ", at most ");
+    Some(format!("Not covered by a rule: {images}, {part}% of image storage ({size})."))
 }
 
 /// Returns a sentence on the expired images that are shared. `None` if there are none.
@@ -231,13 +231,16 @@ pub(super) fn shared(plan: &Plan) -> Option<String> {
     (count > 0).then(|| {
         let images = counted(count, "expired image");
         let are = if count == 1 { "is" } else { "are" };
-        format!("{images} {are} shared with other accounts, which will lose access; see shared_images in the policy.")
+        let account = plan.account.provider().words().account;
+        format!("{images} {are} shared with other {account}s, which will lose access; see shared_images in the policy.")
     })
 }
 
 /// Summarizes the changes, the images that are kept, and the first deletion, in a few sentences.
 pub(super) fn last_sentence(plan: &Plan, snapshots: Option<&SnapshotPlan>) -> String {
     let summary = &plan.summary;
+    let words = plan.account.provider().words();
+    let to_do = |kind| to_do(kind, words);
     let counts = [
         (summary.rescue, to_do("rescue")),
         (summary.expire, to_do("expire")),
@@ -276,17 +279,18 @@ pub(super) fn last_sentence(plan: &Plan, snapshots: Option<&SnapshotPlan>) -> St
 
 /// Describes the first deletion and the savings. Empty if nothing is deleted.
 fn deletions(plan: &Plan, snapshots: Option<&SnapshotPlan>) -> String {
+    let words = plan.account.provider().words();
     let summary = &plan.summary;
     let saved = match summary.expired_gib {
         0 => None,
-        gib => Some(format!(
-            "saves at most {} a month",
-            Price::in_region(&plan.region).of(gib).about()
-        )),
+        gib => Some(match Price::in_region(&plan.region) {
+            Some(price) => format!("saves at most {} a month", price.of(gib).about()),
+            None => format!("frees at most {} GiB", thousands(gib)),
+        }),
     };
     let unknown = match summary.sizes_unknown {
         0 => String::new(),
-        count => format!(", without {} of unknown size", counted(count, "snapshot")),
+        count => format!(", without {} of unknown size", counted(count, words.size_part)),
     };
     let saved = saved.map(|saved| saved + &unknown);
     let gone = snapshots.iter().flat_map(|plan| &plan.decisions);
@@ -299,7 +303,9 @@ fn deletions(plan: &Plan, snapshots: Option<&SnapshotPlan>) -> String {
             || format!(" with {whose} snapshots"),
             |at| format!(" and deletes {whose} snapshots from {}", date(at)),
         );
-        now.push(format!("deregisters {}{when}", counted(summary.deregister, "image")));
+        let when = if words.has_snapshots { when } else { String::new() };
+        let images = counted(summary.deregister, "image");
+        now.push(format!("{} {images}{when}", words.removal.third));
     }
     if gone > 0 {
         now.push(format!("deletes {} of images that no longer exist", counted(gone, "snapshot")));
