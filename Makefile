@@ -2,7 +2,7 @@
 # or later with venv, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites python venv build demo lock test crash attacker soak reliability reliability-functions pace fuzz check deny words page package pictures bench-core \
+.PHONY: help prerequisites python venv build demo demo-azure lock test crash attacker soak reliability reliability-functions pace fuzz check deny words page package pictures bench-core \
   functions packed dist archives deploy diff destroy e2e browser bench-functions bench-peers cli book verify-aws
 
 # CI sets this to --locked. Leave it empty when you change dependencies.
@@ -196,6 +196,11 @@ demo: $(DEMO) ## Run image-steward on a local AWS account and check the result
 	@echo "Building. The first build takes some minutes, because the AWS SDK is large."
 	@cargo build --quiet $(WORKSPACE)
 	@$(VENV)/bin/python demo/demo.py
+
+demo-azure: $(DEMO) ## Run image-steward on a local Azure subscription and check the result
+	@echo "Building. The first build takes some minutes, because the AWS SDK is large."
+	@cargo build --quiet $(WORKSPACE)
+	@$(VENV)/bin/python demo/demo_azure.py
 
 # The random cases of `make test` are always the same. `make soak` tries new ones.
 SEEDED := PROPTEST_RNG_SEED=$${PROPTEST_RNG_SEED:-1} STEWARD_SEED=$${STEWARD_SEED:-30000}

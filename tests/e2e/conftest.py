@@ -13,6 +13,7 @@ import pytest
 
 from exercised import Exercised
 from harness import ROOT, Account, Runtime
+from local_azure import Subscription
 from process import exit_when_killed
 from sweeps import command, planner, sweeps
 
@@ -88,6 +89,19 @@ def runtime(account: Account, running_runtime: Runtime) -> Iterator[Runtime]:
     """
     yield running_runtime
     running_runtime.check_logs()
+
+
+@pytest.fixture(scope="session")
+def running_subscription() -> Iterator[Subscription]:
+    with Subscription() as subscription:
+        yield subscription
+
+
+@pytest.fixture
+def subscription(running_subscription: Subscription) -> Subscription:
+    """The Azure subscription: empty, with all switches off and no recorded calls."""
+    running_subscription.load()
+    return running_subscription
 
 
 @pytest.fixture

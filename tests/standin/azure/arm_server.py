@@ -13,6 +13,7 @@ from typing import Any
 
 import arm_errors
 import arm_tags
+import creating
 import deletes
 import faults
 import reads
@@ -28,6 +29,7 @@ from arm_types import (
     LOCKS,
     MACHINES,
     OPERATIONS,
+    RESOURCES,
     SOFT_DELETED,
     SUBSCRIPTIONS,
     TAGS,
@@ -107,12 +109,22 @@ def route(method: str, target: Target) -> tuple[Route, Kind] | None:
 
 def _outside_providers(method: str, target: Target) -> tuple[Route, Kind] | None:
     segments = target.key.strip("/").split("/")
-    if method != "GET" or segments[0] != "subscriptions":
+    if segments[0] != "subscriptions":
         return None
+    if method != "GET":
+        change = _GROUPS.get(method)
+        is_group = len(segments) == 4 and segments[2] == "resourcegroups"
+        if change is None or not is_group:
+            return None
+        kind, (access, handler) = KINDS[GROUPS], change
+        return Route(handler, f"{kind.name}/{access}"), kind
     if len(segments) <= 2:
         kind = KINDS[SUBSCRIPTIONS]
         listed = len(segments) == 1
         return Route(reads.subscriptions, f"{kind.name}/read", listed), kind
+    if segments[2] == "resources" and len(segments) == 3:
+        kind = KINDS[RESOURCES]
+        return Route(reads.resources, f"{kind.name}/read", listed=True), kind
     if segments[2] == "resourcegroups" and len(segments) <= 4:
         kind = KINDS[GROUPS]
         return Route(reads.groups, f"{kind.name}/read", len(segments) == 3), kind
@@ -132,10 +144,19 @@ _VERSIONS: dict[str, Handler] = {
     "PATCH": versions.patch,
     "DELETE": versions.delete,
 }
+_GROUPS: dict[str, tuple[str, Handler]] = {
+    "PUT": ("write", creating.put_group),
+    "DELETE": ("delete", creating.delete_group),
+}
 _RESOURCES: dict[str, dict[str, Handler]] = {
+    **{one: _COMMON | {"PUT": creating.put} for one in creating.TYPES},
     VERSIONS: _VERSIONS,
     TAGS: _TAGS,
-    LOCKS: {"GET": reads.get, "DELETE": deletes.delete_lock},
+    LOCKS: {
+        "GET": reads.get,
+        "PUT": creating.put_lock,
+        "DELETE": deletes.delete_lock,
+    },
     SOFT_DELETED: {"DELETE": reads.delete_soft_deleted},
     **{one: {"GET": poll} for one in OPERATIONS},
 }

@@ -24,6 +24,7 @@ TAGS = "microsoft.resources/tags"
 GRAPH = "microsoft.resourcegraph/resources"
 SUBSCRIPTIONS = "microsoft.resources/subscriptions"
 GROUPS = "microsoft.resources/subscriptions/resourcegroups"
+RESOURCES = "microsoft.resources/subscriptions/resources"
 OPERATIONS = (
     "microsoft.compute/locations/capsoperations",
     "microsoft.compute/locations/operations",
@@ -128,6 +129,10 @@ KINDS: dict[str, Kind] = {
     SUBSCRIPTIONS: Kind("Microsoft.Resources/subscriptions", ("2022-12-01",)),
     GROUPS: Kind(
         "Microsoft.Resources/subscriptions/resourceGroups",
+        ("2021-04-01", "2024-11-01", "2025-04-01"),
+    ),
+    RESOURCES: Kind(
+        "Microsoft.Resources/subscriptions/resources",
         ("2021-04-01", "2024-11-01", "2025-04-01"),
     ),
     **{

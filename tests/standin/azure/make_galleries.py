@@ -7,7 +7,7 @@ from typing import Any
 
 from checking import entry
 from make_base import Body, Builder, as_kind, guid, region_name
-from make_fields import DEFINITION, VERSION
+from make_fields import CREATED_AT, DEFINITION, VERSION
 from world_clock import parsed, written
 
 
@@ -207,7 +207,10 @@ def image(made: Builder, one: Body) -> None:
     properties["provisioningState"] = one["state"]
     properties["hyperVGeneration"] = one["generation"]
     resource_id = f"{scope}/images/{one['name']}"
-    made.add(one, "Microsoft.Compute/images", resource_id, properties)
+    body = made.add(one, "Microsoft.Compute/images", resource_id, properties)
+    # Only the listing of all resources returns it.
+    created_at = written(parsed(one["created_at"] or CREATED_AT))
+    body["_hidden"] = {"createdTime": created_at}
 
 
 def _policy(raw: Any) -> Body:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 import arm_errors
@@ -176,3 +177,27 @@ def groups(call: Call) -> HttpResponse:
         Resource(one, one["id"], "", number + 1) for number, one in enumerate(inside)
     ]
     return page(call, wrapped, lambda one: one.body)
+
+
+def resources(call: Call) -> HttpResponse:
+    """The resources of one type in a subscription, with the time at which each was created."""
+    text = call.argument("$filter") or ""
+    asked = re.fullmatch(r"resourceType eq '([^']+)'", text)
+    if asked is None:
+        text = f"The $filter '{text}' is not supported by the stand-in."
+        raise arm_errors.bad_request("InvalidFilterInQueryString", text)
+    subscription = call.target.subscription or ""
+    found = call.world.of_type(subscription, asked[1].lower())
+    with_time = call.expands("createdTime")
+    return page(call, found, lambda one: _generic(one, with_time))
+
+
+def _generic(resource: Resource, with_time: bool) -> dict[str, Any]:
+    """A resource without its properties, as Resource Manager lists it."""
+    fields = ("id", "name", "type", "location", "tags", "managedBy", "sku")
+    body = {name: resource.body[name] for name in fields if name in resource.body}
+    data = resource.body.get("systemData", {})
+    created = resource.hidden.get("createdTime", data.get("createdAt"))
+    if with_time and created is not None:
+        body["createdTime"] = created
+    return body

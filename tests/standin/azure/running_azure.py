@@ -154,7 +154,8 @@ def api_version(path: str) -> str:
     """The API version of the type that a path names."""
     lower = path.lower()
     if "/providers/" not in lower:
-        return "2021-04-01" if "resourcegroups" in lower else "2022-12-01"
+        is_resources = "resourcegroups" in lower or lower.endswith("/resources")
+        return "2021-04-01" if is_resources else "2022-12-01"
     provider = lower.rpartition("/providers/")[2]
     for name, version in API.items():
         if provider.startswith(name.lower()):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from running_azure import (
@@ -285,3 +287,32 @@ def test_resource_groups(azure_standin):
     assert azure_standin.arm("GET", f"{path}/G3").body["id"] == group_id("g3")
     found = azure_standin.every(f"{group_id('G3')}/providers/Microsoft.Compute/images")
     assert [one["name"] for one in found] == ["i3"]
+
+
+def test_the_list_of_resources_has_the_creation_times_of_managed_images(azure_standin):
+    days = [f"2026-01-0{number}T00:00:00Z" for number in range(1, 6)]
+    azure_standin.load(
+        images=[
+            {"name": f"i{n}", "created_at": at, "tags": {"Team": "web"}}
+            for n, at in enumerate(days)
+        ],
+        snapshots=[{"name": "s"}],
+    )
+    path = f"/subscriptions/{SUBSCRIPTION}/resources"
+    images = "&$filter=resourceType%20eq%20'Microsoft.Compute/images'"
+    found = azure_standin.every(path, f"{images}&$expand=createdTime")
+    assert [f"{one['createdTime'][:19]}Z" for one in found] == days
+    assert found[1].pop("createdTime")
+    assert found[1] == {
+        "id": compute_id("images", "i1"),
+        "name": "i1",
+        "type": "Microsoft.Compute/images",
+        "location": "westeurope",
+        "tags": {"Team": "web"},
+    }
+    assert not any("createdTime" in one for one in azure_standin.every(path, images))
+    # No other response contains it.
+    for one in azure_standin.every(listed("images")):
+        assert "createdTime" not in json.dumps(one)
+    other = azure_standin.arm("GET", path, query="&$filter=name%20eq%20'i1'")
+    assert (other.status, other.code) == (400, "InvalidFilterInQueryString")
