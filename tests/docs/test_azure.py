@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 import re
 
+from azure_worlds import gallery, machine
+from local_azure import OTHER, Subscription, azure_steward
+
 from book import DOCS
-from harness import ROOT
+from harness import DONE, ROOT
+from worlds import ago
 
 PAGE = (DOCS / "azure.md").read_text()
 ADAPTER = ROOT / "adapters/azure/src"
@@ -114,3 +118,30 @@ def test_the_types_of_resource_graph_are_named() -> None:
     }
     assert types[3:] == list(names)
     assert all(name in PAGE for name in names.values())
+
+
+def versions(count: int) -> list[dict[str, str]]:
+    """Versions of different ages."""
+    return [
+        {"version": f"1.{number}.0", "published_at": ago(900 - number)}
+        for number in range(count)
+    ]
+
+
+def test_an_inventory_takes_as_many_calls_as_in_the_example(
+    subscription: Subscription,
+) -> None:
+    own = gallery(*versions(30))
+    own["definitions"].append({"name": "db", "versions": versions(5)})
+    shared = gallery(*versions(50), name="shared", sharing="Groups")
+    shared["shared_with"] = {"subscriptions": [OTHER], "tenants": []}
+    subscription.load(
+        galleries=[own, shared],
+        virtual_machines=[machine("vm", "golden/web/1.0.0")],
+        scale_sets=[{"name": "set", "image": "golden/web"}],
+    )
+    subscription.switch(page_size=1000)
+    assert azure_steward(subscription, "inventory").returncode == DONE
+    told = re.search(r"S = 1 and U = 1 take (\d+) calls", " ".join(PAGE.split()))
+    assert told
+    assert sum(subscription.call_counts().values()) == int(told[1])
