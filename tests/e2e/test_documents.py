@@ -21,7 +21,7 @@ def policies() -> list[Path]:
     return sorted([*ROOT.glob("examples/*.toml"), *ROOT.glob("demo/*.toml")])
 
 
-SHORT_ID = re.compile(r"\bID\(([^)]*)\)")
+SHORT_ID = re.compile(r"\bID\(([^)]*)\)", re.IGNORECASE)
 IN_SUBSCRIPTION = "/SUBSCRIPTIONS/0F0E0D0C-1234-5678-9ABC-DEF012345678"
 TYPES = {
     1: "IMAGES/{}",
