@@ -115,11 +115,34 @@ impl<'a> Rechecker<'a> {
             self.find_references(&ids),
             self.cloud.find_snapshots(&snapshots),
         );
-        let images =
+        let images: Result<HashMap<ImageId, Image>, _> =
             images.map(|found| found.into_iter().map(|one| (one.image_id.clone(), one)).collect());
-        let snapshots = snapshots
+        let mut snapshots: Result<HashMap<SnapshotId, Snapshot>, _> = snapshots
             .map(|found| found.into_iter().map(|one| (one.snapshot_id.clone(), one)).collect());
+        if let (Ok(images), Ok(found)) = (&images, &mut snapshots) {
+            match self.find_sources(batch, images).await {
+                Ok(sources) => {
+                    found.extend(sources.into_iter().map(|one| (one.snapshot_id.clone(), one)));
+                }
+                Err(error) => snapshots = Err(error),
+            }
+        }
         BatchCheck { began, images, references, snapshots, unread }
+    }
+
+    /// Returns the snapshots that the images to be deregistered were created from. They remain, and
+    /// must be attributed to their image before.
+    async fn find_sources(
+        &self,
+        batch: &[&Decision],
+        images: &HashMap<ImageId, Image>,
+    ) -> Result<Vec<Snapshot>, CloudError> {
+        let going = batch.iter().filter(|one| matches!(one.action, Action::Deregister { .. }));
+        let going = going.filter_map(|one| images.get(&one.image_id));
+        let sources: BTreeSet<SnapshotId> =
+            going.flat_map(|image| image.sources.iter().cloned()).collect();
+        let sources: Vec<SnapshotId> = sources.into_iter().collect();
+        if sources.is_empty() { Ok(Vec::new()) } else { self.cloud.find_snapshots(&sources).await }
     }
 
     /// Reads all references and the locked or referenced snapshots again, unless they are recent.
@@ -296,6 +319,12 @@ impl BatchCheck {
     pub(super) fn capabilities(&self, image: &ImageId) -> Capabilities {
         let found = self.images.as_ref().ok().and_then(|images| images.get(image));
         found.map(|image| image.capabilities).unwrap_or_default()
+    }
+
+    /// Returns the snapshots that an image of the batch was created from.
+    pub(super) fn sources(&self, image: &ImageId) -> &[SnapshotId] {
+        let found = self.images.as_ref().ok().and_then(|images| images.get(image));
+        found.map_or(&[], |image| &image.sources)
     }
 
     /// Returns the existing snapshots of the batch.

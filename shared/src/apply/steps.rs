@@ -8,7 +8,10 @@ use super::images::{ImageRun, Stepped, record};
 use super::recheck::{BatchCheck, MAX_CHECK_AGE, Rechecker, saved};
 use super::{IN_FLIGHT, MARGIN, Outcome, StepKind, StepResult, TagBatches};
 use crate::cloud::{CloudError, ErrorKind, Freshness, PermissionReadings};
-use crate::model::{Capabilities, Disabling, ImageId, ResourceId, SnapshotFate, SnapshotId, Tags};
+use crate::model::{
+    Capabilities, Disabling, ImageId, MAX_VALUE, ResourceId, Snapshot, SnapshotFate, SnapshotId,
+    Tags,
+};
 use crate::plan::undo::permissions_tag_value;
 use crate::plan::{Action, Decision, Removal, state_tags};
 
@@ -157,8 +160,9 @@ impl ImageRun<'_> {
         }
     }
 
-    /// Returns the tags to write for one image: its launch permissions, if it has any, and on each
-    /// snapshot the tags that are missing.
+    /// Returns the tags to write for one image: its launch permissions, if it has any, on each
+    /// snapshot the tags that are missing, and on each source that is not attributed to an image the
+    /// ID of this one.
     fn state_tags(
         &self,
         decision: &Decision,
@@ -173,11 +177,23 @@ impl ImageRun<'_> {
             let tags = [(names.launch_permissions.as_str(), save)].into_iter().collect();
             writes.push((image.into(), tags));
         }
-        if removal.snapshots.is_empty() {
+        let sources = check.sources(image);
+        if removal.snapshots.is_empty() && sources.is_empty() {
             return Ok(writes);
         }
         let wanted = names.snapshot_tags(image, removal.delete_after, self.plan.planned_at);
         let found = check.snapshots()?;
+        let is_known = |snapshot: &Snapshot| {
+            snapshot.tags.has(&names.image)
+                || state_tags::of_snapshot(snapshot, self.policy).next().is_some()
+        };
+        let fits = image.as_str().chars().count() <= MAX_VALUE;
+        for source in sources.iter().filter(|_| fits) {
+            if found.get(source).is_some_and(|source| !is_known(source)) {
+                let tags = [(names.image.as_str(), image.as_str())].into_iter().collect();
+                writes.push((source.into(), tags));
+            }
+        }
         for snapshot in &removal.snapshots {
             // A snapshot that was not found may still exist. The tags then keep it from being lost.
             let found = found.get(snapshot);
