@@ -272,9 +272,7 @@ def test_a_saved_plan_is_applied_exactly_or_not_at_all(
     assert all("endOfLifeDate" in subscription.profile(one) for one in web(2, 3, 4))
     # Since the next plan, a version is in use.
     subscription.let_pass(days=7)
-    planned = azure_steward(
-        subscription, "plan", "--policy", rules, "--out", file, "--force"
-    )
+    planned = azure_steward(subscription, "plan", "--policy", rules, "--out", file)
     assert planned.returncode == DONE, planned.stderr
     world = subscription.world()
     [vm] = [one for one in world["resources"] if one["name"] == "vm"]
