@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from local_azure import Subscription
 
 from harness import Account
 from make_fixture import FIXTURE
@@ -23,6 +24,13 @@ def account() -> Iterator[Account]:
     """The account. Each test loads the resources that it needs."""
     with Account() as account:
         yield account
+
+
+@pytest.fixture(scope="session")
+def subscription() -> Iterator[Subscription]:
+    """The Azure subscription. Each test loads the resources that it needs."""
+    with Subscription() as subscription:
+        yield subscription
 
 
 @pytest.fixture(scope="session")

@@ -116,16 +116,21 @@ def make() -> dict[str, Any]:
     }
 
 
-def text() -> str:
-    """The inventory as JSON with one object per line, so that diffs show changes."""
+def as_lines(inventory: dict[str, Any]) -> str:
+    """An inventory as JSON with one object per line, so that diffs show changes."""
     lines = []
-    for key, value in make().items():
+    for key, value in inventory.items():
         if isinstance(value, list) and value:
             inner = ",\n".join(f"  {json.dumps(one)}" for one in value)
             lines.append(f"{json.dumps(key)}: [\n{inner}\n]")
         else:
             lines.append(f"{json.dumps(key)}: {json.dumps(value)}")
     return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def text() -> str:
+    """The whole account as JSON."""
+    return as_lines(make())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""All policies in the book are valid, and have the described effect on the fixture."""
+"""All policies in the book are valid, and have the described effect on the fixtures."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
+import make_azure_fixture
 import make_fixture
 from book import Block, blocks, is_whole, policy
 from harness import NOWHERE, image_steward
 
 GOOD = blocks("toml")
 WRONG = blocks("toml,wrong")
+# Policies with keys that only Azure has.
+AZURE = blocks("toml,azure")
 WHOLE = [one for one in GOOD if is_whole(one.text)]
 STAYS = {"keep", "rescue"}
 CLAIM = re.compile(
@@ -23,11 +26,13 @@ CLAIM = re.compile(
 )
 
 
-def planned(text: str, directory: Path) -> dict[str, Any]:
+def planned(
+    text: str, directory: Path, inventory: Path = make_fixture.FIXTURE
+) -> dict[str, Any]:
     """The plan for the fixture with this policy."""
     file = directory / "policy.toml"
     file.write_text(text)
-    offline = ("--inventory", str(make_fixture.FIXTURE), "--now", make_fixture.NOW)
+    offline = ("--inventory", str(inventory), "--now", make_fixture.NOW)
     done = image_steward(
         NOWHERE, "plan", "--policy", str(file), *offline, "--format", "json"
     )
@@ -65,6 +70,7 @@ def claims(block: Block) -> list[tuple[int, ...]]:
 
 def test_the_fixture_is_what_its_program_writes() -> None:
     assert make_fixture.FIXTURE.read_text() == make_fixture.text()
+    assert make_azure_fixture.FIXTURE.read_text() == make_azure_fixture.text()
 
 
 def test_the_fixture_is_a_world_worth_planning(fixture: dict[str, Any]) -> None:
@@ -108,6 +114,30 @@ def test_policy(block: Block, fixture: dict[str, Any], tmp_path: Path) -> None:
     assert not touched
     for claim in claims(block):
         assert claim == counted(plan), f"{block} says {claim}"
+
+
+@pytest.mark.parametrize("block", AZURE, ids=str)
+def test_policy_for_azure(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(policy(block.text))
+    done = image_steward(NOWHERE, "validate", "--policy", str(file))
+    assert done.returncode == 0, done.stderr
+    plan = planned(file.read_text(), tmp_path, make_azure_fixture.FIXTURE)
+    inventory = make_azure_fixture.make()
+    action = {one["image_id"]: one["action"] for one in plan["decisions"]}
+    assert len(action) == len(inventory["images"])
+    held = {one["image_id"].lower() for one in inventory["references"]}
+    assert held <= action.keys()
+    assert {action[image] for image in held} <= STAYS
+    assert plan.get("refusal") is None
+    for claim in claims(block):
+        assert claim == counted(plan), f"{block} says {claim}"
+
+
+def test_there_is_a_complete_policy_for_azure() -> None:
+    complete = [one for one in AZURE if is_whole(one.text)]
+    assert [one.page for one in complete] == ["docs/azure.md"]
+    assert len(claims(complete[0])) == 1
 
 
 @pytest.mark.parametrize("block", WRONG, ids=str)

@@ -12,6 +12,7 @@ use crate::client::{Client, ClientSettings};
 use crate::credentials::{CredentialChoice, CredentialKind, FixedToken};
 use crate::galleries::GalleryListing;
 use crate::launch_sources::LaunchingResources;
+use crate::snapshots::DisksAndSnapshots;
 use crate::types::{GraphRow, Lock};
 
 /// How long a listing may serve again within a run. Right before a removal, image references are
@@ -109,6 +110,7 @@ pub(crate) struct Memory {
     sources: Remembered<LaunchingResources>,
     graph: Remembered<Vec<GraphRow>>,
     locks: Remembered<Vec<Lock>>,
+    disks: Remembered<DisksAndSnapshots>,
     /// The subscriptions of the last search for references, besides the own one.
     pub(crate) accounts: Vec<AccountId>,
 }
@@ -154,6 +156,8 @@ remembered! {
     graph_rows: graph, Vec<GraphRow>, read_graph_rows, MAX_LISTING_AGE;
     /// The locks in the subscription.
     locks: locks, Vec<Lock>, read_locks, MAX_LISTING_AGE;
+    /// The managed disks and snapshots of the subscription.
+    disks_and_snapshots: disks, DisksAndSnapshots, read_disks_and_snapshots, MAX_LISTING_AGE;
 }
 
 impl Azure {
@@ -174,6 +178,11 @@ impl Azure {
     /// Forgets the listings of galleries, after a change.
     pub(crate) fn forget_galleries(&self) {
         self.memory().galleries = Remembered::default();
+    }
+
+    /// Forgets the listings of disks and snapshots, after a change.
+    pub(crate) fn forget_disks(&self) {
+        self.memory().disks = Remembered::default();
     }
 
     /// Reads the galleries again, whatever was read before.

@@ -8,7 +8,7 @@
 //! Azure treats a `PATCH` without the target regions.
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 use serde_json::{Map, Value, json};
 use steward::cloud::{CloudError, Deregistered, Freshness, ImageWriter, PermissionWriter};
 use steward::model::{ImageId, LaunchPermission, SnapshotFate};
@@ -106,6 +106,10 @@ impl Azure {
         check: Freshness<'_>,
     ) -> Result<Option<()>, CloudError> {
         let id = arm_id(image)?;
+        // Azure stores at most seven digits of a second.
+        let seconds = |at: Timestamp| at.round(Unit::Second).unwrap_or(at);
+        let end_of_life = change.end_of_life.map(|end| end.map(seconds));
+        let change = VersionChange { end_of_life, ..change };
         if id.image_kind() != Some(ImageIdKind::Version) {
             let message = format!("{image} is a managed image, which has no such property");
             return Err(unsupported(WRITE_VERSION, message));

@@ -10,15 +10,13 @@ use steward::model::{
     TemplateVersions,
 };
 
-use crate::api::{DISKS, SNAPSHOTS};
 use crate::arm_id::ArmId;
 use crate::azure::Azure;
 use crate::galleries::{DefinitionContent, GalleryListing};
 use crate::latest::latest;
 use crate::launch_sources::{Launched, LaunchingResource};
 use crate::types::{
-    CreationData, Disk, DiskSnapshot, GraphRow, ImageTarget, Location, ResourceKind,
-    SharedGalleryKind, SharedImageId,
+    CreationData, GraphRow, ImageTarget, Location, ResourceKind, SharedGalleryKind, SharedImageId,
 };
 
 #[async_trait]
@@ -76,28 +74,20 @@ impl ReferenceReader for Azure {
         &self,
         _scope: &ReferenceScope,
     ) -> Result<Vec<SnapshotReference>, CloudError> {
-        let (disks, snapshots) = (
-            DISKS.in_subscription(&self.subscription),
-            SNAPSHOTS.in_subscription(&self.subscription),
-        );
-        let (disk_query, snapshot_query) = (DISKS.query(), SNAPSHOTS.query());
-        let (sources, disks, snapshots) = futures_util::try_join!(
-            self.launch_sources(),
-            self.client.list::<Disk>(DISKS.read, &disks, &disk_query),
-            self.client.list::<DiskSnapshot>(SNAPSHOTS.read, &snapshots, &snapshot_query),
-        )?;
+        let (sources, listed) =
+            futures_util::try_join!(self.launch_sources(), self.disks_and_snapshots())?;
         let mut found = Vec::new();
         for source in sources.all()? {
             for disk in &source.disks {
                 found.extend(snapshot_reference(disk, source.kind.clone(), source.id.as_str()));
             }
         }
-        for disk in &disks {
+        for disk in &listed.disks {
             let kind = || ReferenceKind::Other("disk".into());
             found.extend(made_from(&disk.properties.creation_data, kind(), &disk.id));
             found.extend(managers(&disk.id, &disk.managed_by));
         }
-        for snapshot in &snapshots {
+        for snapshot in &listed.snapshots {
             let kind = || ReferenceKind::Other("snapshot".into());
             found.extend(made_from(&snapshot.properties.creation_data, kind(), &snapshot.id));
             found.extend(managers(&snapshot.id, &snapshot.managed_by));

@@ -20,6 +20,13 @@ use crate::types::{Disk, DiskSnapshot};
 const IN_USE: [&str; 3] =
     ["OperationNotAllowed", "ConflictingUserInput", "AttachDiskWhileBeingDetached"];
 
+/// The managed disks and snapshots of the subscription.
+#[derive(Debug)]
+pub(crate) struct DisksAndSnapshots {
+    pub(crate) disks: Vec<Disk>,
+    pub(crate) snapshots: Vec<DiskSnapshot>,
+}
+
 /// A snapshot or a managed disk.
 pub(crate) enum SnapshotKind {
     Snapshot(DiskSnapshot),
@@ -32,9 +39,10 @@ impl SnapshotReader for Azure {
         &self,
         scope: &SnapshotScope,
     ) -> Result<Vec<ModelSnapshot>, CloudError> {
-        let (disks, snapshots) = self.disks_and_snapshots().await?;
-        let disks = disks.into_iter().map(SnapshotKind::Disk);
-        let all = disks.chain(snapshots.into_iter().map(SnapshotKind::Snapshot));
+        let listed = self.disks_and_snapshots().await?;
+        let disks = listed.disks.iter().cloned().map(SnapshotKind::Disk);
+        let snapshots = listed.snapshots.iter().cloned().map(SnapshotKind::Snapshot);
+        let all = disks.chain(snapshots);
         let mut found = all.map(|one| snapshot_of(&one)).collect::<Result<Vec<_>, _>>()?;
         if let SnapshotScope::Tagged { key, value } = scope {
             found.retain(|one| one.tags.get(key) == Some(value));
@@ -53,14 +61,14 @@ impl SnapshotReader for Azure {
 
     /// Snapshots and disks with an immutability policy, or with a lock on them or around them.
     async fn list_locked_snapshots(&self) -> Result<Vec<SnapshotId>, CloudError> {
-        let ((disks, snapshots), locks) =
-            futures_util::try_join!(self.disks_and_snapshots(), self.locks())?;
+        let (listed, locks) = futures_util::try_join!(self.disks_and_snapshots(), self.locks())?;
         let is_locked = |id: &ArmId| self.mapping(&locks).protection(id).is_some();
         let is_immutable = |one: &DiskSnapshot| {
             one.properties.immutability_policy.as_ref().is_some_and(|policy| policy.may_apply())
         };
-        let snapshots = snapshots.iter().filter(|one| is_immutable(one) || is_locked(&one.id));
-        let disks = disks.iter().filter(|one| is_locked(&one.id));
+        let snapshots =
+            listed.snapshots.iter().filter(|one| is_immutable(one) || is_locked(&one.id));
+        let disks = listed.disks.iter().filter(|one| is_locked(&one.id));
         let ids = snapshots.map(|one| &one.id).chain(disks.map(|one| &one.id));
         ids.map(snapshot_id).collect()
     }
@@ -77,6 +85,7 @@ impl SnapshotWriter for Azure {
             true => (DELETE_DISK, DISKS.query()),
             false => (DELETE_SNAPSHOT, SNAPSHOTS.query()),
         };
+        self.forget_disks();
         match self.client.delete_if_fresh(call, snapshot.as_str(), &query, check).await {
             Ok(None) => Ok(None),
             Ok(Some(Started::NotFound)) => Ok(Some(SnapshotDeletion::AlreadyGone)),
@@ -96,14 +105,15 @@ impl SnapshotWriter for Azure {
 }
 
 impl Azure {
-    async fn disks_and_snapshots(&self) -> Result<(Vec<Disk>, Vec<DiskSnapshot>), CloudError> {
+    pub(crate) async fn read_disks_and_snapshots(&self) -> Result<DisksAndSnapshots, CloudError> {
         let disks = DISKS.in_subscription(&self.subscription);
         let snapshots = SNAPSHOTS.in_subscription(&self.subscription);
         let (disk_query, snapshot_query) = (DISKS.query(), SNAPSHOTS.query());
-        futures_util::try_join!(
-            self.client.list::<Disk>(DISKS.read, &disks, &disk_query),
-            self.client.list::<DiskSnapshot>(SNAPSHOTS.read, &snapshots, &snapshot_query),
-        )
+        let (disks, snapshots) = futures_util::try_join!(
+            self.client.list(DISKS.read, &disks, &disk_query),
+            self.client.list(SNAPSHOTS.read, &snapshots, &snapshot_query),
+        )?;
+        Ok(DisksAndSnapshots { disks, snapshots })
     }
 
     /// Reads a snapshot or disk. `None` if it does not exist, or belongs to another subscription.

@@ -95,6 +95,7 @@ impl Azure {
     }
 
     async fn change_tags(&self, resources: &[ResourceId], body: &Value) -> Result<(), CloudError> {
+        self.forget_disks();
         let query = [("api-version", TAGS_VERSION)];
         let query = &query;
         let changes = resources.iter().map(|resource| async move {

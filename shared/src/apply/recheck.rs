@@ -115,11 +115,30 @@ impl<'a> Rechecker<'a> {
             self.find_references(&ids),
             self.cloud.find_snapshots(&snapshots),
         );
-        let images =
+        let images: Result<HashMap<ImageId, Image>, _> =
             images.map(|found| found.into_iter().map(|one| (one.image_id.clone(), one)).collect());
-        let snapshots = snapshots
-            .map(|found| found.into_iter().map(|one| (one.snapshot_id.clone(), one)).collect());
+        let sources = self.read_sources(batch, images.as_ref()).await;
+        let snapshots = snapshots.and_then(|found| Ok(found.into_iter().chain(sources?)));
+        let snapshots =
+            snapshots.map(|found| found.map(|one| (one.snapshot_id.clone(), one)).collect());
         BatchCheck { began, images, references, snapshots, unread }
+    }
+
+    /// Reads the snapshots that images to be deregistered were created from. They remain, and get a
+    /// tag that names the image.
+    async fn read_sources(
+        &self,
+        batch: &[&Decision],
+        images: Result<&HashMap<ImageId, Image>, &CloudError>,
+    ) -> Result<Vec<Snapshot>, CloudError> {
+        let Ok(images) = images else { return Ok(Vec::new()) };
+        let going = batch.iter().filter(|one| matches!(one.action, Action::Deregister { .. }));
+        let going = going.filter_map(|one| images.get(&one.image_id));
+        let sources: BTreeSet<SnapshotId> = going.flat_map(|one| &one.sources).cloned().collect();
+        match sources.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.cloud.find_snapshots(&Vec::from_iter(sources)).await,
+        }
     }
 
     /// Reads all references and the locked or referenced snapshots again, unless they are recent.
@@ -296,6 +315,14 @@ impl BatchCheck {
     pub(super) fn capabilities(&self, image: &ImageId) -> Capabilities {
         let found = self.images.as_ref().ok().and_then(|images| images.get(image));
         found.map(|image| image.capabilities).unwrap_or_default()
+    }
+
+    /// Returns the snapshots that an image of the batch was created from, as they are now.
+    pub(super) fn sources(&self, image: &ImageId) -> impl Iterator<Item = &Snapshot> {
+        let image = self.images.as_ref().ok().and_then(|images| images.get(image));
+        let found = self.snapshots.as_ref().ok();
+        let sources = image.into_iter().flat_map(|image| &image.sources);
+        sources.filter_map(move |id| found?.get(id))
     }
 
     /// Returns the existing snapshots of the batch.

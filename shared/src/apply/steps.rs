@@ -8,7 +8,9 @@ use super::images::{ImageRun, Stepped, record};
 use super::recheck::{BatchCheck, MAX_CHECK_AGE, Rechecker, saved};
 use super::{IN_FLIGHT, MARGIN, Outcome, StepKind, StepResult, TagBatches};
 use crate::cloud::{CloudError, ErrorKind, Freshness, PermissionReadings};
-use crate::model::{Capabilities, Disabling, ImageId, ResourceId, SnapshotFate, SnapshotId, Tags};
+use crate::model::{
+    Capabilities, Disabling, ImageId, MAX_VALUE, ResourceId, SnapshotFate, SnapshotId, Tags,
+};
 use crate::plan::undo::permissions_tag_value;
 use crate::plan::{Action, Decision, Removal, state_tags};
 
@@ -152,6 +154,10 @@ impl ImageRun<'_> {
                     Err(error)
                         if error.kind == ErrorKind::NotFound
                             && resource.as_snapshot().is_some() => {}
+                    // The source of an image can be locked, and remains without the tag too.
+                    Err(error) if is_source(batch[at], &resource) => {
+                        tracing::warn!(id = %resource, %error, "failed to tag a source");
+                    }
                     Err(error) => steps[at] = Err(Err((StepKind::WriteStateTags, error))),
                 }
             }
@@ -173,6 +179,15 @@ impl ImageRun<'_> {
         if let Some(save) = saved(decision).filter(|save| private.as_deref() != Ok(*save)) {
             let tags = [(names.launch_permissions.as_str(), save)].into_iter().collect();
             writes.push((image.into(), tags));
+        }
+        // The tag makes it possible to find a source that nothing needs any more. An existing tag stays.
+        for source in check.sources(image) {
+            let is_understood = state_tags::of_snapshot(source, self.policy).next().is_none();
+            let fits = image.as_str().chars().count() <= MAX_VALUE;
+            if is_understood && fits && !source.tags.has(&names.image) {
+                let tags = [(names.image.as_str(), image.as_str())].into_iter().collect();
+                writes.push(((&source.snapshot_id).into(), tags));
+            }
         }
         if removal.snapshots.is_empty() {
             return Ok(writes);
@@ -261,4 +276,10 @@ impl ImageRun<'_> {
         let disabled = self.cloud.disable(image, at, is_fresh).await?;
         Ok(disabled.map(|()| StepResult::Done))
     }
+}
+
+/// Returns whether the tagged resource is a snapshot that the image was created from, and not one that
+/// backs it.
+fn is_source(decision: &Decision, resource: &ResourceId) -> bool {
+    resource.as_snapshot().is_some_and(|snapshot| !decision.snapshots.contains(snapshot))
 }

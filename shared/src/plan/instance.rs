@@ -277,7 +277,8 @@ fn image_problems(
     };
     let incomplete: Box<[SnapshotId]> =
         image.snapshots.iter().filter(|id| !is_complete(id)).cloned().collect();
-    if image.snapshots.is_empty() {
+    // The state of an image with disks of its own shows whether it is complete.
+    if image.snapshots.is_empty() && image.disks.is_empty() {
         kept.push(InstanceReason::NoSnapshots);
     }
     if !incomplete.is_empty() {
