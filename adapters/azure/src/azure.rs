@@ -1,5 +1,6 @@
 //! The adapter: a subscription, and what was read of it a moment ago.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use crate::credentials::{CredentialChoice, CredentialKind, FixedToken};
 use crate::galleries::GalleryListing;
 use crate::launch_sources::LaunchingResources;
 use crate::snapshots::DisksAndSnapshots;
+use crate::tag_updates::TagChange;
 use crate::types::{GraphRow, Lock};
 
 /// How long a listing may serve again within a run. Right before a removal, image references are
@@ -113,6 +115,8 @@ pub(crate) struct Memory {
     disks: Remembered<DisksAndSnapshots>,
     /// The subscriptions of the last search for references, besides the own one.
     pub(crate) accounts: Vec<AccountId>,
+    /// The last change of the tags of each image, by its ID.
+    pub(crate) tag_changes: HashMap<String, TagChange>,
 }
 
 /// A reading and its time by the client's clock.
@@ -161,6 +165,14 @@ remembered! {
 }
 
 impl Azure {
+    /// An adapter that was not connected, for the subscription of the resource with this ID.
+    #[cfg(test)]
+    pub(crate) fn of(client: Client, id: &str) -> Self {
+        let subscription = id.split('/').nth(2).and_then(|id| id.parse().ok());
+        let subscription = subscription.expect("the ID of a resource");
+        Self { client, subscription, patience: None, memory: Arc::default() }
+    }
+
     /// The subscription whose images are managed.
     pub fn subscription(&self) -> &AccountId {
         &self.subscription
