@@ -146,11 +146,12 @@ def is_protected(one: str, image: dict[str, Any], resources: Resources) -> bool:
     properties = image["properties"]
     end = properties.get("publishingProfile", {}).get("endOfLifeDate")
     blocks = properties.get("safetyProfile", {}).get("blockDeletionBeforeEndOfLife")
-    locked = any(
-        one.startswith(lock.partition("/providers/microsoft.authorization/")[0])
+    scopes = [
+        lock.partition("/providers/microsoft.authorization/")[0]
         for lock in resources
         if "/locks/" in lock
-    )
+    ]
+    locked = any(f"{one}/".startswith(f"{scope}/") for scope in scopes)
     return (
         KEEP in (image.get("tags") or {})
         or locked
