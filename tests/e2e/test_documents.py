@@ -21,11 +21,27 @@ def policies() -> list[Path]:
     return sorted([*ROOT.glob("examples/*.toml"), *ROOT.glob("demo/*.toml")])
 
 
+SHORT_ID = re.compile(r"\bID\(([^)]*)\)", re.IGNORECASE)
+IN_SUBSCRIPTION = "/SUBSCRIPTIONS/0F0E0D0C-1234-5678-9ABC-DEF012345678"
+TYPES = {
+    1: "IMAGES/{}",
+    2: "GALLERIES/{}/IMAGES/{}",
+    3: "GALLERIES/{}/IMAGES/{}/VERSIONS/{}",
+}
+
+
+def long_id(short: re.Match[str]) -> str:
+    """The ID of Azure that `ID(gallery/definition/1.0.0)` means in a scenario."""
+    names = short[1].upper().split("/")
+    kind = TYPES[len(names)].format(*names)
+    return f"{IN_SUBSCRIPTION}/RESOURCEGROUPS/GOLDEN/PROVIDERS/MICROSOFT.COMPUTE/{kind}"
+
+
 def scenario_policies() -> dict[str, Any]:
     """The policies of the scenarios, in TOML, or in JSON if the text starts like it."""
     found = {}
     for path in sorted(ROOT.glob("tests/scenarios/*.toml")):
-        text = tomllib.loads(path.read_text())["policy"]
+        text = SHORT_ID.sub(long_id, tomllib.loads(path.read_text())["policy"])
         is_json = text.lstrip().startswith("{")
         found[path.stem] = json.loads(text) if is_json else tomllib.loads(text)
     return found

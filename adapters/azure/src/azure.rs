@@ -1,27 +1,28 @@
 //! The adapter: a subscription, and what was read of it a moment ago.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use steward::cloud::{CloudError, ErrorKind};
 use steward::model::AccountId;
 use steward::progress::Progress;
+use tokio::sync::Mutex;
 
 use crate::client::{Client, ClientSettings};
 use crate::credentials::{CredentialChoice, CredentialKind, FixedToken};
 use crate::galleries::GalleryListing;
 use crate::launch_sources::LaunchingResources;
 use crate::snapshots::DisksAndSnapshots;
-use crate::tag_updates::TagChange;
+use crate::tag_updates::TagChanges;
 use crate::types::{GraphRow, Lock};
 
 /// How long a listing may serve again within a run. Right before a removal, image references are
 /// checked in batches; without this, every batch would list the whole subscription.
 const MAX_LISTING_AGE: Duration = Duration::from_secs(30);
 /// The same for the galleries with all their versions, which take one call for each gallery and each
-/// definition. Before a removal, every version is read again by its ID.
+/// definition. Before a removal, every version is read again by its ID, and so is the listing of its
+/// definition if a resource launches the latest version.
 const MAX_GALLERY_AGE: Duration = Duration::from_secs(120);
 
 /// How to connect to a subscription.
@@ -95,7 +96,7 @@ pub struct Azure {
     pub(crate) client: Client,
     pub(crate) subscription: AccountId,
     pub(crate) patience: Option<Duration>,
-    memory: Arc<Mutex<Memory>>,
+    memory: Arc<Memory>,
 }
 
 /// Omits what was read, which is long.
@@ -106,17 +107,20 @@ impl fmt::Debug for Azure {
 }
 
 /// What was read a moment ago, and the subscriptions in which references are searched.
+///
+/// Each listing has a lock that is held while it is read, so that calls at the same time share one
+/// reading.
 #[derive(Default)]
-pub(crate) struct Memory {
-    galleries: Remembered<GalleryListing>,
-    sources: Remembered<LaunchingResources>,
-    graph: Remembered<Vec<GraphRow>>,
-    locks: Remembered<Vec<Lock>>,
-    disks: Remembered<DisksAndSnapshots>,
+struct Memory {
+    galleries: Mutex<Remembered<GalleryListing>>,
+    sources: Mutex<Remembered<LaunchingResources>>,
+    graph: Mutex<Remembered<Vec<GraphRow>>>,
+    locks: Mutex<Remembered<Vec<Lock>>>,
+    disks: Mutex<Remembered<DisksAndSnapshots>>,
     /// The subscriptions of the last search for references, besides the own one.
-    pub(crate) accounts: Vec<AccountId>,
-    /// The last change of the tags of each image, by its ID.
-    pub(crate) tag_changes: HashMap<String, TagChange>,
+    accounts: std::sync::Mutex<Vec<AccountId>>,
+    /// The last change of the tags of each image.
+    tag_changes: std::sync::Mutex<TagChanges>,
 }
 
 /// A reading and its time by the client's clock.
@@ -139,12 +143,13 @@ macro_rules! remembered {
     ($($(#[$doc:meta])* $name:ident: $field:ident, $type:ty, $read:ident, $most:expr;)+) => {
         impl Azure {
             $($(#[$doc])* pub(crate) async fn $name(&self) -> Result<Arc<$type>, CloudError> {
+                let mut held = self.memory.$field.lock().await;
                 let began = self.client.inner.time.now();
-                if let Some(recent) = self.memory().$field.recent(began, $most) {
+                if let Some(recent) = held.recent(began, $most) {
                     return Ok(recent);
                 }
                 let read = Arc::new(self.$read().await?);
-                self.memory().$field = Remembered(Some((began, read.clone())));
+                *held = Remembered(Some((began, read.clone())));
                 Ok(read)
             })+
         }
@@ -162,6 +167,28 @@ remembered! {
     locks: locks, Vec<Lock>, read_locks, MAX_LISTING_AGE;
     /// The managed disks and snapshots of the subscription.
     disks_and_snapshots: disks, DisksAndSnapshots, read_disks_and_snapshots, MAX_LISTING_AGE;
+}
+
+macro_rules! read_again {
+    ($($(#[$doc:meta])* $fresh:ident: $name:ident, $field:ident, $type:ty;)+) => {
+        impl Azure {
+            $($(#[$doc])* pub(crate) async fn $fresh(&self) -> Result<Arc<$type>, CloudError> {
+                *self.memory.$field.lock().await = Remembered::default();
+                self.$name().await
+            })+
+        }
+    };
+}
+
+read_again! {
+    /// The galleries, whatever was read before.
+    fresh_galleries: galleries, galleries, GalleryListing;
+    /// The resources that launch from images, whatever was read before.
+    fresh_launch_sources: launch_sources, sources, LaunchingResources;
+    /// The locks, whatever was read before.
+    fresh_locks: locks, locks, Vec<Lock>;
+    /// The managed disks and snapshots, whatever was read before.
+    fresh_disks_and_snapshots: disks_and_snapshots, disks, DisksAndSnapshots;
 }
 
 impl Azure {
@@ -183,31 +210,25 @@ impl Azure {
         self.client.credential_kind().map_or("fixed token".to_owned(), |kind| kind.to_string())
     }
 
-    pub(crate) fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Forgets the listings of galleries, after a change.
-    pub(crate) fn forget_galleries(&self) {
-        self.memory().galleries = Remembered::default();
-    }
-
     /// Forgets the listings of disks and snapshots, after a change.
-    pub(crate) fn forget_disks(&self) {
-        self.memory().disks = Remembered::default();
+    pub(crate) async fn forget_disks(&self) {
+        *self.memory.disks.lock().await = Remembered::default();
     }
 
-    /// Reads the galleries again, whatever was read before.
-    pub(crate) async fn fresh_galleries(&self) -> Result<Arc<GalleryListing>, CloudError> {
-        self.forget_galleries();
-        self.galleries().await
+    /// The subscriptions of the last search for references, besides the own one.
+    pub(crate) fn accounts(&self) -> Vec<AccountId> {
+        self.memory.accounts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Reads the launch sources again, whatever was read before, in these subscriptions too.
+    /// The last change of the tags of each image.
+    pub(crate) fn tag_changes(&self) -> MutexGuard<'_, TagChanges> {
+        self.memory.tag_changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Searches for references in these subscriptions too from now on.
     pub(crate) fn search_in(&self, accounts: &[AccountId]) {
-        let mut memory = self.memory();
-        memory.accounts = accounts.to_vec();
-        memory.sources = Remembered::default();
+        let mut held = self.memory.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = accounts.to_vec();
     }
 }
 

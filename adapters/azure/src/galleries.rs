@@ -58,6 +58,19 @@ impl GalleryListing {
         all.find(|one| one.definition.id == *id)
     }
 
+    /// Replaces the versions of a definition. The replication of those that were listed before is kept:
+    /// a completed replica stays until somebody updates the version.
+    pub(crate) fn replace_versions(&mut self, id: &ArmId, mut versions: Vec<ImageVersion>) {
+        let mut all = self.galleries.iter_mut().flat_map(|gallery| &mut gallery.definitions);
+        let Some(one) = all.find(|one| one.definition.id == *id) else { return };
+        for version in &mut versions {
+            let before = one.versions.iter().find(|before| before.id == version.id);
+            let status = before.and_then(|before| before.properties.replication_status.clone());
+            version.properties.replication_status = status;
+        }
+        one.versions = versions;
+    }
+
     /// The gallery and the definition of the version with this ID.
     pub(crate) fn around(&self, version: &ArmId) -> Option<(&GalleryContent, &DefinitionContent)> {
         let id = version.definition()?;
@@ -114,9 +127,7 @@ impl Azure {
         &self,
         definition: &ArmId,
     ) -> Result<Vec<ImageVersion>, CloudError> {
-        let path = format!("{definition}/versions");
-        let mut versions: Vec<ImageVersion> =
-            self.client.list(VERSIONS.read, &path, &VERSIONS.query()).await?;
+        let mut versions = self.list_versions(definition).await?;
         let wanted = newest(&versions);
         let reads = versions.iter_mut().filter(|one| wanted.contains(&one.id));
         let reads = reads.map(|version| async move {
@@ -128,6 +139,15 @@ impl Azure {
         });
         try_join_all(reads).await?;
         Ok(versions)
+    }
+
+    /// Lists the versions of a definition, without their replication.
+    pub(crate) async fn list_versions(
+        &self,
+        definition: &ArmId,
+    ) -> Result<Vec<ImageVersion>, CloudError> {
+        let path = format!("{definition}/versions");
+        self.client.list(VERSIONS.read, &path, &VERSIONS.query()).await
     }
 
     /// Reads a version with its replication. `None` if it does not exist.

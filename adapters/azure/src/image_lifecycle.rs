@@ -72,7 +72,6 @@ impl ImageWriter for Azure {
             Some(ImageIdKind::ManagedImage) => (DELETE_IMAGE, IMAGES.query()),
             _ => (DELETE_VERSION, VERSIONS.query()),
         };
-        self.forget_galleries();
         let Some(started) = self.client.delete_if_fresh(call, id.as_str(), &query, check).await?
         else {
             return Ok(None);
@@ -124,7 +123,6 @@ impl Azure {
         apply(&mut body, change).ok_or_else(|| {
             bad_response(VERSIONS.read, format!("`{id}` has no publishingProfile"))
         })?;
-        self.forget_galleries();
         let sent =
             self.client.put_if_fresh(WRITE_VERSION, id.as_str(), &query, &body, check).await?;
         let Some(started) = sent else { return Ok(None) };

@@ -23,13 +23,12 @@ const RESOURCES_VERSION: &str = "2021-04-01";
 #[async_trait]
 impl ImageReader for Azure {
     async fn list_images(&self) -> Result<ImageListing, CloudError> {
-        self.forget_galleries();
         let path = IMAGES.in_subscription(&self.subscription);
         let query = IMAGES.query();
         let (galleries, managed, locks) = futures_util::try_join!(
-            self.galleries(),
+            self.fresh_galleries(),
             self.client.list::<ManagedImage>(IMAGES.read, &path, &query),
-            self.locks(),
+            self.fresh_locks(),
         )?;
         let mapping = self.mapping(&locks);
         let mut images = Vec::new();

@@ -81,7 +81,7 @@ impl LaunchingResources {
 impl Azure {
     /// The subscriptions in which references are searched.
     fn searched(&self) -> Vec<AccountId> {
-        let mut all = self.memory().accounts.clone();
+        let mut all = self.accounts();
         all.push(self.subscription.clone());
         all.sort();
         all.dedup();

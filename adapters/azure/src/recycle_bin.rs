@@ -45,7 +45,6 @@ impl RecycleBinWriter for Azure {
             message: format!("{image} is not soft-deleted"),
         })?;
         let body = json!({"location": deleted.location.as_str(), "properties": {"restore": true}});
-        self.forget_galleries();
         let started = self.client.put(WRITE_VERSION, id.as_str(), &VERSIONS.query(), &body).await?;
         self.follow(started).await
     }

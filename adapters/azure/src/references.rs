@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::try_join_all;
 use steward::cloud::{CloudError, ReferenceReader, SourceAnswer};
 use steward::model::{
     ImageId, Reference, ReferenceKind, ReferenceScope, SnapshotId, SnapshotReference, Source,
@@ -23,7 +24,8 @@ use crate::types::{
 impl ReferenceReader for Azure {
     async fn list_references(&self, scope: &ReferenceScope) -> Vec<SourceAnswer> {
         self.search_in(&scope.accounts);
-        let (galleries, sources) = futures_util::join!(self.galleries(), self.launch_sources());
+        let (galleries, sources) =
+            futures_util::join!(self.galleries(), self.fresh_launch_sources());
         let galleries = match galleries {
             Ok(galleries) => galleries,
             Err(error) => return vec![answer(Source::ImageVersions, Err(error))],
@@ -66,7 +68,9 @@ impl ReferenceReader for Azure {
         }
         let (galleries, sources) =
             futures_util::try_join!(self.galleries(), self.launch_sources())?;
-        let all = sources.all()?.flat_map(|one| self.means(one, &galleries));
+        let launching: Vec<&LaunchingResource> = sources.all()?.collect();
+        let galleries = self.with_recent_versions(galleries, &launching, images).await?;
+        let all = launching.into_iter().flat_map(|one| self.means(one, &galleries));
         Ok(all.filter(|one| images.contains(&one.image_id)).collect())
     }
 
@@ -97,6 +101,39 @@ impl ReferenceReader for Azure {
 }
 
 impl Azure {
+    /// The galleries with a new listing of the definitions of `images` from which a resource launches
+    /// the latest version. Somebody may have excluded or deleted that version since.
+    async fn with_recent_versions(
+        &self,
+        galleries: Arc<GalleryListing>,
+        launching: &[&LaunchingResource],
+        images: &[ImageId],
+    ) -> Result<Arc<GalleryListing>, CloudError> {
+        let of_images: BTreeSet<&str> = images.iter().filter_map(ImageId::definition).collect();
+        let meant = |target: &ImageTarget| match target {
+            ImageTarget::ManagedImage(_) | ImageTarget::Version(_) => None,
+            ImageTarget::Definition { definition, .. } => Some(definition.clone()),
+            ImageTarget::Shared(shared) => {
+                shared_definition(shared, &galleries).map(|one| one.definition.id.clone())
+            }
+        };
+        let meant: BTreeSet<ArmId> = launching
+            .iter()
+            .flat_map(|one| &one.targets)
+            .filter_map(meant)
+            .filter(|id| of_images.contains(id.as_str()))
+            .collect();
+        if meant.is_empty() {
+            return Ok(galleries);
+        }
+        let listed = try_join_all(meant.iter().map(|id| self.list_versions(id))).await?;
+        let mut recent = GalleryListing::clone(&galleries);
+        for (id, versions) in meant.iter().zip(listed) {
+            recent.replace_versions(id, versions);
+        }
+        Ok(Arc::new(recent))
+    }
+
     /// The images of the own subscription that a launch source means.
     fn means(&self, source: &LaunchingResource, galleries: &GalleryListing) -> Vec<Reference> {
         let mut found = BTreeSet::new();

@@ -39,7 +39,7 @@ impl SnapshotReader for Azure {
         &self,
         scope: &SnapshotScope,
     ) -> Result<Vec<ModelSnapshot>, CloudError> {
-        let listed = self.disks_and_snapshots().await?;
+        let listed = self.fresh_disks_and_snapshots().await?;
         let disks = listed.disks.iter().cloned().map(SnapshotKind::Disk);
         let snapshots = listed.snapshots.iter().cloned().map(SnapshotKind::Snapshot);
         let all = disks.chain(snapshots);
@@ -85,7 +85,7 @@ impl SnapshotWriter for Azure {
             true => (DELETE_DISK, DISKS.query()),
             false => (DELETE_SNAPSHOT, SNAPSHOTS.query()),
         };
-        self.forget_disks();
+        self.forget_disks().await;
         match self.client.delete_if_fresh(call, snapshot.as_str(), &query, check).await {
             Ok(None) => Ok(None),
             Ok(Some(Started::NotFound)) => Ok(Some(SnapshotDeletion::AlreadyGone)),

@@ -5,6 +5,7 @@
 //! changes it. So the run that tagged a version waits for the update, for a limited time, and does not
 //! write the same tags again in between.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -23,7 +24,10 @@ const MAX_TAG_UPDATE: Duration = Duration::from_secs(60);
 /// The time between two reads.
 const READ_EVERY: Duration = Duration::from_secs(2);
 
-/// The last change of the tags of a version.
+/// The last change of the tags of each image, by its ID.
+pub(crate) type TagChanges = HashMap<String, TagChange>;
+
+/// A change of the tags of an image.
 pub(crate) struct TagChange {
     /// By the client's clock.
     at: Duration,
@@ -40,15 +44,15 @@ impl Azure {
     pub(crate) fn note_tagged(&self, resource: &ResourceId, body: &Value) {
         if resource.as_image().is_some() {
             let change = TagChange { at: self.client.inner.time.now(), body: body.clone() };
-            self.memory().tag_changes.insert(resource.as_str().to_owned(), change);
+            self.tag_changes().insert(resource.as_str().to_owned(), change);
         }
     }
 
     /// The time since the last change of the tags, if it may still update the version.
     fn since_tagged(&self, resource: &str, body: Option<&Value>) -> Option<Duration> {
         let now = self.client.inner.time.now();
-        let memory = self.memory();
-        let change = memory.tag_changes.get(resource)?;
+        let changes = self.tag_changes();
+        let change = changes.get(resource)?;
         let since = now.saturating_sub(change.at);
         let is_meant = body.is_none_or(|body| *body == change.body);
         (is_meant && since <= MAX_TAG_UPDATE).then_some(since)

@@ -95,7 +95,7 @@ impl Azure {
     }
 
     async fn change_tags(&self, resources: &[ResourceId], body: &Value) -> Result<(), CloudError> {
-        self.forget_disks();
+        self.forget_disks().await;
         let query = [("api-version", TAGS_VERSION)];
         let query = &query;
         let changes = resources.iter().map(|resource| async move {
