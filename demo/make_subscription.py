@@ -79,7 +79,11 @@ def make_subscription(now: datetime) -> dict[str, Any]:
             {
                 "name": "golden",
                 "created_at": made.ago(900),
-                "soft_delete": {"enabled": True, "retention_days": 14, "grace_days": 7},
+                "soft_delete": {
+                    "enabled": True,
+                    "retention_days": 30,
+                    "grace_days": 10,
+                },
                 "definitions": golden,
             },
             {
@@ -154,7 +158,11 @@ def users(made: Subscription) -> dict[str, Any]:
         ],
         "scale_sets": [
             # Starts the highest number today, which is not the newest version.
-            {"name": "web", "image": "golden/web", "instances": [{"id": "0"}]},
+            {
+                "name": "web",
+                "image": "golden/web",
+                "instances": [{"id": "0", "image": web("web", 7)}],
+            },
             {
                 "name": "batch",
                 "image": web("base-arm64", 3),
@@ -174,7 +182,6 @@ def users(made: Subscription) -> dict[str, Any]:
             {
                 "name": "nightly",
                 "source": web("base", 124),
-                "distribute": ["golden/web"],
             }
         ],
         "locks": [{"name": "frozen", "scope": web("web", 58)}],

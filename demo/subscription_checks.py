@@ -86,7 +86,7 @@ def is_image(resource_id: str) -> bool:
 def images_in_use(resources: Resources, images: Resources) -> set[str]:
     """All images whose id is in a resource that runs or can start virtual machines.
 
-    The id of a definition stands for the version that a start means today.
+    The id of a definition means the version that would be started today.
     """
     used = set()
     for one, body in resources.items():
@@ -102,7 +102,7 @@ def images_in_use(resources: Resources, images: Resources) -> set[str]:
 
 
 def latest(images: Resources, definition: str, location: str) -> set[str]:
-    """The version that a start means today: the highest number that is complete in the Region."""
+    """The version that would be started today: the highest number that is complete in the Region."""
     there = [
         one
         for one, body in images.items()
@@ -146,11 +146,12 @@ def is_protected(one: str, image: dict[str, Any], resources: Resources) -> bool:
     properties = image["properties"]
     end = properties.get("publishingProfile", {}).get("endOfLifeDate")
     blocks = properties.get("safetyProfile", {}).get("blockDeletionBeforeEndOfLife")
-    locked = any(
-        one.startswith(lock.partition("/providers/microsoft.authorization/")[0])
+    scopes = [
+        lock.partition("/providers/microsoft.authorization/")[0]
         for lock in resources
         if "/locks/" in lock
-    )
+    ]
+    locked = any(f"{one}/".startswith(f"{scope}/") for scope in scopes)
     return (
         KEEP in (image.get("tags") or {})
         or locked

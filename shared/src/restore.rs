@@ -324,6 +324,12 @@ async fn try_restore(
                 done.push(RestoreStep::NotShared { with });
             }
             let status = if was_away { RestoreStatus::Restored } else { RestoreStatus::Untouched };
+            // Its tags may have been lost with the deletion.
+            let stays = was_away && found.state == ImageState::Disabled;
+            let why = NotEnabled::NoTag;
+            let problem = problem.or_else(|| {
+                stays.then(|| RestoreProblem::NotEnabled { image: image.clone(), why })
+            });
             Ok((status, problem))
         }
         Some(what) => {

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from local_azure import Subscription
 
 from harness import Account
+from local_azure import Subscription
 from make_fixture import FIXTURE
 from process import exit_when_killed
 

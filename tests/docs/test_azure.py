@@ -6,10 +6,9 @@ import json
 import re
 
 from azure_worlds import gallery, machine
-from local_azure import OTHER, Subscription, azure_steward
-
 from book import DOCS
 from harness import DONE, ROOT
+from local_azure import OTHER, Subscription, azure_steward
 from worlds import ago
 
 PAGE = (DOCS / "azure.md").read_text()

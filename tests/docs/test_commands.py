@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from azure_worlds import azure_policy, machine, web_world
-from local_azure import Subscription, azure_environment
 
+from azure_worlds import azure_policy, machine, web_world
 from book import Block, blocks
 from console import command_lines, shell
 from harness import REGION, ROOT, Account, binary, steward_environment
+from local_azure import Subscription, azure_environment
 from worlds import image, small_fleet
 
 SHOWN = "ami-0123456789abcdef0"

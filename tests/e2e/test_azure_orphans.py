@@ -52,12 +52,14 @@ def quiet_world(*snapshots: Any, **more: Any) -> dict[str, Any]:
 
 
 def reap(account: Subscription, rules: str) -> dict[str, Any]:
-    """Apply the policy, and return the decision for each snapshot."""
+    """Apply the policy, and return the decision for each snapshot that is an orphan or tagged."""
     arguments = ("--yes", "--policy", rules, "--format", "json")
     done = azure_steward(account, "apply", *arguments)
     assert done.returncode == DONE, done.stdout + done.stderr
-    found = json.loads(done.stdout)["snapshots"]["decisions"]
-    return {one["snapshot_id"]: one for one in found}
+    found = json.loads(done.stdout)["snapshots"]
+    decided = {one["snapshot_id"]: one for one in found["kept"]}
+    decided |= {one: {"action": "mark"} for one in found["orphans"]}
+    return decided | {one: {"action": "delete"} for one in found["due"]}
 
 
 def snapshots(account: Subscription) -> set[str]:

@@ -23,6 +23,8 @@ from local_azure import ID, OTHER, Subscription, azure_steward, compute_id
 from outcomes import reasons
 from worlds import ago
 
+TENANT = "99999999-9999-9999-9999-999999999999"
+
 
 def plan(account: Subscription, directory: Path, **policy: str) -> str:
     """The plan in JSON, with a policy that keeps only the newest version."""
@@ -216,7 +218,7 @@ def test_a_shallow_version_holds_its_source(
     [
         ({"sharing": "Community"}, None),
         ({"sharing": "Groups", "shared_with": {"subscriptions": [OTHER]}}, OTHER),
-        ({"sharing": "Groups", "shared_with": {"tenants": ["t1"]}}, "t1"),
+        ({"sharing": "Groups", "shared_with": {"tenants": [TENANT]}}, TENANT),
         # Nothing is listed, which is not the same as nobody.
         ({"sharing": "Groups"}, None),
     ],

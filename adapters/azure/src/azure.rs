@@ -1,7 +1,7 @@
 //! The adapter: a subscription, and what was read of it a moment ago.
 
 use std::fmt;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use steward::cloud::{CloudError, ErrorKind};
@@ -14,6 +14,7 @@ use crate::credentials::{CredentialChoice, CredentialKind, FixedToken};
 use crate::galleries::GalleryListing;
 use crate::launch_sources::LaunchingResources;
 use crate::snapshots::DisksAndSnapshots;
+use crate::tag_updates::TagChanges;
 use crate::types::{GraphRow, Lock};
 
 /// How long a listing may serve again within a run. Right before a removal, image references are
@@ -117,6 +118,8 @@ struct Memory {
     disks: Mutex<Remembered<DisksAndSnapshots>>,
     /// The subscriptions of the last search for references, besides the own one.
     accounts: std::sync::Mutex<Vec<AccountId>>,
+    /// The last change of the tags of each image.
+    tag_changes: std::sync::Mutex<TagChanges>,
 }
 
 /// A reading and its time by the client's clock.
@@ -192,6 +195,14 @@ impl Azure {
         Self { client, subscription, patience, memory: Arc::default() }
     }
 
+    /// An adapter that was not connected, for the subscription of the resource with this ID.
+    #[cfg(test)]
+    pub(crate) fn of(client: Client, id: &str) -> Self {
+        let subscription = id.split('/').nth(2).and_then(|id| id.parse().ok());
+        let subscription = subscription.expect("the ID of a resource");
+        Self { client, subscription, patience: None, memory: Arc::default() }
+    }
+
     /// The subscription whose images are managed.
     pub fn subscription(&self) -> &AccountId {
         &self.subscription
@@ -223,6 +234,11 @@ impl Azure {
     /// The subscriptions of the last search for references, besides the own one.
     pub(crate) fn accounts(&self) -> Vec<AccountId> {
         self.memory.accounts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The last change of the tags of each image.
+    pub(crate) fn tag_changes(&self) -> MutexGuard<'_, TagChanges> {
+        self.memory.tag_changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Searches for references in these subscriptions too from now on.

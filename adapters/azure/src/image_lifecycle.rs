@@ -114,10 +114,7 @@ impl Azure {
             return Err(unsupported(WRITE_VERSION, message));
         }
         let query = VERSIONS.query();
-        let mut body: Map<String, Value> =
-            self.client.get(VERSIONS.read, id.as_str(), &query).await?;
-        let version: ImageVersion = serde_json::from_value(Value::Object(body.clone()))
-            .map_err(|problem| bad_response(VERSIONS.read, problem.to_string()))?;
+        let (mut body, version) = self.read_to_change(&id).await?;
         refuse_if_changing(&id, &version)?;
         refuse_if_blocked(&id, &version, change)?;
         if has_values(&version, change) {

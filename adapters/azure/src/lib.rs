@@ -33,6 +33,7 @@ mod response_check;
 mod retry;
 mod send;
 mod snapshots;
+mod tag_updates;
 mod tags;
 #[cfg(test)]
 mod testing;

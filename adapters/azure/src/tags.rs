@@ -99,8 +99,12 @@ impl Azure {
         let query = [("api-version", TAGS_VERSION)];
         let query = &query;
         let changes = resources.iter().map(|resource| async move {
+            if self.has_tagged(resource, body) {
+                return Ok(());
+            }
             let path = tags_path(resource.as_str());
             let started = self.client.patch(WRITE_TAGS, &path, query, body).await?;
+            self.note_tagged(resource, body);
             self.follow(started).await
         });
         join_all(changes).await.into_iter().collect()

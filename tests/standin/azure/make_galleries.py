@@ -94,7 +94,7 @@ def version(
         safety["blockDeletionBeforeEndOfLife"] = one["block_deletion"]
     properties = {
         "publishingProfile": profile,
-        "storageProfile": _version_storage(made, one),
+        "storageProfile": _version_storage(made, one, definition),
         "safetyProfile": safety,
         "provisioningState": one["state"],
     }
@@ -139,9 +139,17 @@ def _region(made: Builder, one: Body, raw: Any) -> Body:
     return region
 
 
-def _version_storage(made: Builder, one: Body) -> Body:
-    """The source is empty for the disks of a virtual machine, and absent for an image."""
+def _version_storage(made: Builder, one: Body, definition: Body) -> Body:
+    """The source is empty for the disks of a virtual machine, and absent for an image.
+
+    Every version has a source. By default, it is a managed image that does not exist any more.
+    """
     storage: Body = {}
+    if all(
+        one[name] is None for name in ("source", "source_vm", "os_disk_source", "vhd")
+    ):
+        base = f"{made.scope(one)}/providers/Microsoft.Compute/images"
+        storage["source"] = {"id": f"{base}/{definition['name']}-{one['version']}"}
     disk: Body = {"sizeInGB": one["os_disk_gib"], "hostCaching": "ReadWrite"}
     if one["source"] is not None:
         storage["source"] = {"id": made.reference(one["source"])}
@@ -190,16 +198,25 @@ def image(made: Builder, one: Body) -> None:
     }
     if one["snapshot"] is not None:
         disk["snapshot"] = {"id": made.reference(as_kind("snapshot", one["snapshot"]))}
+    # An image that was captured from a virtual machine names its disks.
+    machine = f"{scope}/disks/{one['source_vm'] or one['name']}"
     if one["managed_disk"] is not None:
         disk["managedDisk"] = {
             "id": made.reference(as_kind("disk", one["managed_disk"]))
         }
+    elif one["snapshot"] is None and one["vhd"] is None:
+        disk["managedDisk"] = {"id": f"{machine}_OsDisk_1"}
     if one["vhd"] is not None:
         disk["blobUri"] = one["vhd"]
     properties["storageProfile"] = {
         "osDisk": disk,
         "dataDisks": [
-            {"lun": lun, "diskSizeGB": size, "caching": "None"}
+            {
+                "lun": lun,
+                "managedDisk": {"id": f"{machine}_DataDisk_{lun}"},
+                "diskSizeGB": size,
+                "caching": "None",
+            }
             for lun, size in enumerate(one["data_disks"])
         ],
         "zoneResilient": one["zone_resilient"],

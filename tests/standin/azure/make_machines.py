@@ -138,6 +138,8 @@ def scale_set(made: Builder, one: Body) -> None:
 
 def _instance(made: Builder, scale_set: Body, scale_set_id: str, one: Body) -> None:
     inner = one | {"image": one["image"] or scale_set["image"], "platform": None}
+    scope = scale_set_id.rpartition("/virtualMachineScaleSets/")[0]
+    disk = f"{scale_set['name']}_{one['id']}_OsDisk_1"
     properties = {
         "latestModelApplied": one["latest_model"],
         "modelDefinitionApplied": "VirtualMachineScaleSet",
@@ -145,7 +147,12 @@ def _instance(made: Builder, scale_set: Body, scale_set_id: str, one: Body) -> N
         "hardwareProfile": {"vmSize": "Standard_D2s_v3"},
         "storageProfile": {
             "imageReference": image_reference(made, inner),
-            "osDisk": {"osType": "Linux", "createOption": "FromImage"},
+            "osDisk": {
+                "osType": "Linux",
+                "createOption": "FromImage",
+                "name": disk,
+                "managedDisk": {"id": f"{scope}/disks/{disk}"},
+            },
             "dataDisks": [],
         },
         "provisioningState": one["state"],

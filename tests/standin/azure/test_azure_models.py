@@ -246,7 +246,6 @@ EXAMPLES = [
         {
             "nextLink",
             "value[].properties.storageProfile.dataDisks[].blobUri",
-            "value[].properties.storageProfile.dataDisks[].managedDisk",
             "value[].properties.storageProfile.dataDisks[].snapshot",
             "value[].properties.storageProfile.dataDisks[].storageAccountType",
         },
