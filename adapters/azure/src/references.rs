@@ -24,8 +24,8 @@ use crate::types::{
 impl ReferenceReader for Azure {
     async fn list_references(&self, scope: &ReferenceScope) -> Vec<SourceAnswer> {
         self.search_in(&scope.accounts);
-        let (galleries, sources) =
-            futures_util::join!(self.galleries(), self.fresh_launch_sources());
+        let (galleries, sources, rows) =
+            futures_util::join!(self.galleries(), self.fresh_launch_sources(), self.graph_rows());
         let galleries = match galleries {
             Ok(galleries) => galleries,
             Err(error) => return vec![answer(Source::ImageVersions, Err(error))],
@@ -46,6 +46,10 @@ impl ReferenceReader for Azure {
             })
             .collect();
         answers.push(answer(Source::ImageVersions, Ok(self.sources_of_versions(&galleries))));
+        let rows = rows.map(|rows| {
+            rows.iter().flat_map(|row| self.means(&launch_source(row), &galleries)).collect()
+        });
+        answers.push(answer(Source::ResourceGraph, rows));
         answers
     }
 

@@ -11,7 +11,7 @@ use steward::model::{
 };
 
 use super::fleet::{FleetManagedImage, FleetState, Replica};
-use super::state::{Named, State, StoredVersion};
+use super::state::{AzureState, NamedImage, StoredVersion};
 use super::{AzureFake, FakeSubscription, not_found};
 use crate::fake::faults::in_hash_order;
 
@@ -172,11 +172,11 @@ impl FakeSubscription {
             launch_permissions: Some(with.into()),
             source_instance: version.source.as_deref().and_then(|one| one.parse().ok()),
             source_image: match source {
-                Named::Image(image) => Some(image.clone()),
+                NamedImage::Image(image) => Some(image.clone()),
                 _ => None,
             },
             sources: match source {
-                Named::Disk(disk) => [disk.clone()].into(),
+                NamedImage::Disk(disk) => [disk.clone()].into(),
                 _ => Box::default(),
             },
             definition: Some(format!("{}/{}", short(gallery), short(definition)).into()),
@@ -229,7 +229,7 @@ impl FakeSubscription {
     }
 }
 
-impl State {
+impl AzureState {
     /// Who may start instances from the versions of a gallery, sorted.
     fn permissions(&self, gallery: &str) -> Vec<LaunchPermission> {
         let gallery = self.galleries.get(gallery).expect("the gallery of a version");
@@ -250,5 +250,8 @@ pub(super) fn shown(tags: &Tags) -> Tags {
 
 /// `gallery/definition/1.2.3`, or the name of a managed image.
 fn name_of(id: &ImageId) -> std::sync::Arc<str> {
-    (*id.short()).into()
+    match id.definition() {
+        Some(_) => (*id.short()).into(),
+        None => id.as_str().rsplit('/').next().unwrap_or_default().into(),
+    }
 }

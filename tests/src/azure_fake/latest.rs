@@ -3,7 +3,7 @@
 use steward::model::ImageId;
 
 use super::fleet::{FleetState, FleetTarget, Replica};
-use super::state::{State, StoredVersion};
+use super::state::{AzureState, StoredVersion};
 
 /// Whether `latest` may be this version in a region, as far as the responses show.
 enum Eligible {
@@ -20,7 +20,7 @@ pub(super) fn is_same_region(a: &str, b: &str) -> bool {
     plain(a) == plain(b)
 }
 
-impl State {
+impl AzureState {
     /// The versions of a definition that an instance in `region` may be started from today. All
     /// versions if none of them certainly can be.
     pub(super) fn latest(&self, definition: &str, region: &str) -> Vec<&ImageId> {

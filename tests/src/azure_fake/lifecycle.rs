@@ -8,7 +8,7 @@ use steward::cloud::{
 use steward::model::{ImageId, LaunchPermission, SnapshotFate, SnapshotId};
 
 use super::fleet::{FleetState, FleetVersion, HolderKind};
-use super::state::{Named, SoftDeletedEntry};
+use super::state::{NamedImage, SoftDeletedEntry};
 use super::{AzureFake, not_found};
 use crate::fake::faults::error;
 
@@ -96,7 +96,7 @@ impl ImageWriter for AzureFake {
                     let is_starting = one.holder.kind == HolderKind::VirtualMachine
                         && one.holder.provisioning
                         && one.holder.removed_at.is_none();
-                    is_starting && matches!(&one.uses, Named::Image(id) if id == image)
+                    is_starting && matches!(&one.uses, NamedImage::Image(id) if id == image)
                 });
                 if starts {
                     let message = "Operation 'Image Delete' is not allowed since the Virtual \

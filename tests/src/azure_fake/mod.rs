@@ -25,7 +25,7 @@ use steward::cloud::CloudError;
 use steward::model::{AccountId, AccountRegion, Clock};
 
 pub use self::fleet::*;
-use self::state::State;
+use self::state::AzureState;
 use crate::fake::faults::{Faults, Plug, error};
 use crate::switches::Switches;
 
@@ -37,7 +37,7 @@ pub struct AzureFake {
 }
 
 struct FakeSubscription {
-    state: State,
+    state: AzureState,
     faults: Faults,
     /// The calls that changed something, in order.
     changes: Vec<AzureChange>,
@@ -60,7 +60,7 @@ pub struct AzureChange {
 impl AzureFake {
     /// Creates a subscription with this content. The time is noon on 22 November 2026.
     pub fn new(fleet: &AzureFleet) -> Self {
-        let state = State::new(fleet.clone());
+        let state = AzureState::new(fleet.clone());
         let subscription = state.subscription.clone();
         let inner = FakeSubscription {
             state,
@@ -89,7 +89,7 @@ impl AzureFake {
         inner.let_time_pass();
         let mut fleet = inner.state.fleet();
         change(&mut fleet);
-        inner.state = State { operations: inner.state.operations, ..State::new(fleet) };
+        inner.state = AzureState { operations: inner.state.operations, ..AzureState::new(fleet) };
     }
 
     /// Sets the clock. Operations that have ended by then take effect.
@@ -172,7 +172,7 @@ impl FakeSubscription {
         &mut self,
         action: &'static str,
         resource: &str,
-        change: impl FnOnce(&mut State, Timestamp) -> Result<(), CloudError>,
+        change: impl FnOnce(&mut AzureState, Timestamp) -> Result<(), CloudError>,
     ) -> Result<(), CloudError> {
         let answer = self.faults.check(action, &[resource]).and_then(|()| {
             self.state.check_locks(action, resource)?;

@@ -12,7 +12,7 @@ use steward::model::{
 use super::fleet::{FleetHolder, HolderKind};
 use super::images::VERSION_READ;
 use super::snapshots::DISK_READ;
-use super::state::{Named, State, StoredHolder, StoredVersion, folded};
+use super::state::{AzureState, NamedImage, StoredHolder, StoredVersion, folded};
 use super::{AzureFake, FakeSubscription};
 use crate::fake::faults::error;
 
@@ -89,13 +89,13 @@ impl ReferenceReader for AzureFake {
             Some(SnapshotReference { snapshot_id: id.clone(), kind, arn, version: None })
         });
         let needed = state.with_source().filter_map(|(id, stored)| {
-            let Named::Disk(disk) = &stored.source else { return None };
+            let NamedImage::Disk(disk) = &stored.source else { return None };
             let (kind, arn) = (ReferenceKind::ImageVersion, id.as_str().into());
             Some(SnapshotReference { snapshot_id: disk.clone(), kind, arn, version: None })
         });
         let elsewhere = state.holders.iter().filter_map(|stored| {
             let is_named = scope.accounts.iter().any(|one| one.as_str() == stored.subscription);
-            let Named::Disk(disk) = &stored.uses else { return None };
+            let NamedImage::Disk(disk) = &stored.uses else { return None };
             (is_named && exists(&stored.holder, clock)).then(|| {
                 let (kind, arn) = (ReferenceKind::ImageVersion, folded(&stored.holder.id).into());
                 SnapshotReference { snapshot_id: disk.clone(), kind, arn, version: None }
@@ -173,7 +173,7 @@ fn exists(holder: &FleetHolder, at: Timestamp) -> bool {
     holder.added_at <= at && holder.removed_at.is_none_or(|removed_at| removed_at > at)
 }
 
-impl State {
+impl AzureState {
     fn may_read(&self, subscription: &str) -> bool {
         let is_readable = || {
             let mut others = self.rest.others.iter();
@@ -186,9 +186,9 @@ impl State {
     fn references_of(&self, stored: &StoredHolder) -> Vec<Reference> {
         let StoredHolder { uses, holder, .. } = stored;
         let images = match uses {
-            Named::Image(image) => vec![image],
-            Named::Definition(definition) => self.latest(definition, &holder.region),
-            Named::Disk(_) | Named::Other => Vec::new(),
+            NamedImage::Image(image) => vec![image],
+            NamedImage::Definition(definition) => self.latest(definition, &holder.region),
+            NamedImage::Disk(_) | NamedImage::Other => Vec::new(),
         };
         let kind = match holder.kind {
             HolderKind::VirtualMachine => ReferenceKind::VirtualMachine,
@@ -213,7 +213,7 @@ impl State {
 
     fn references_to_sources(&self) -> impl Iterator<Item = Reference> {
         self.with_source().filter_map(|(id, one)| match &one.source {
-            Named::Image(image) => {
+            NamedImage::Image(image) => {
                 Some(Reference::new(image.clone(), ReferenceKind::ImageVersion, id.as_str()))
             }
             _ => None,

@@ -13,7 +13,7 @@ use super::fleet::{
 use super::not_found;
 use crate::fake::faults::error;
 
-pub(super) struct State {
+pub(super) struct AzureState {
     pub(super) subscription: AccountId,
     /// By canonical ID.
     pub(super) galleries: BTreeMap<String, FleetGallery>,
@@ -38,7 +38,7 @@ pub(super) struct StoredVersion {
     /// Its number. Higher ones are newer for Azure, whatever their dates are.
     pub(super) number: [u32; 3],
     /// What it was created from.
-    pub(super) source: Named,
+    pub(super) source: NamedImage,
     pub(super) version: FleetVersion,
 }
 
@@ -51,13 +51,13 @@ pub(super) struct SoftDeletedEntry {
 pub(super) struct StoredHolder {
     /// The subscription in its ID.
     pub(super) subscription: String,
-    pub(super) uses: Named,
+    pub(super) uses: NamedImage,
     pub(super) holder: FleetHolder,
 }
 
 /// The resource that a text in any case names.
 #[derive(Clone)]
-pub(super) enum Named {
+pub(super) enum NamedImage {
     /// A version or a managed image.
     Image(ImageId),
     /// A definition, by its canonical ID.
@@ -67,7 +67,7 @@ pub(super) enum Named {
     Other,
 }
 
-impl Named {
+impl NamedImage {
     fn of(text: &str) -> Self {
         if let Ok(image) = text.parse() {
             return Self::Image(image);
@@ -91,7 +91,7 @@ impl StoredVersion {
         let number = id.as_str().rsplit('/').next().unwrap_or_default();
         let mut parts = number.split('.').map(|part| part.parse().expect("a version number"));
         let number = [(); 3].map(|()| parts.next().expect("a version number"));
-        let source = version.source.as_deref().map_or(Named::Other, Named::of);
+        let source = version.source.as_deref().map_or(NamedImage::Other, NamedImage::of);
         (id, Self { gallery, definition, number, source, version })
     }
 
@@ -111,7 +111,7 @@ pub(super) fn subscription_of(id: &str) -> String {
     folded(id.split('/').nth(2).unwrap_or_default())
 }
 
-impl State {
+impl AzureState {
     pub(super) fn new(mut rest: AzureFleet) -> Self {
         let take = std::mem::take::<Vec<FleetVersion>>;
         let versions = take(&mut rest.versions).into_iter().map(StoredVersion::of).collect();
@@ -126,7 +126,7 @@ impl State {
         let disks = std::mem::take(&mut rest.disks).into_iter();
         let holders = std::mem::take(&mut rest.holders).into_iter().map(|holder| StoredHolder {
             subscription: subscription_of(&holder.id),
-            uses: Named::of(&holder.image),
+            uses: NamedImage::of(&holder.image),
             holder,
         });
         Self {

@@ -7,7 +7,7 @@ use steward::model::{InstanceId, MAX_TAGS, MAX_VALUE, ResourceId, Tags};
 use super::fleet::FleetState;
 use super::images::{GALLERY_READ, IMAGE_READ, VERSION_READ, shown};
 use super::snapshots::DISK_READ;
-use super::state::State;
+use super::state::AzureState;
 use super::{AzureFake, not_found};
 use crate::fake::faults::{error, in_hash_order};
 
@@ -111,7 +111,7 @@ impl AzureFake {
     }
 }
 
-impl State {
+impl AzureState {
     fn all_tags(&self) -> impl Iterator<Item = (ResourceId, &Tags)> {
         let deleted = self.soft_deleted.iter().map(|(id, one)| (id, &one.stored));
         let versions = self.versions.iter().chain(deleted);

@@ -7,7 +7,7 @@ use steward::model::{Instance, InstanceId, InstanceProtection, InstanceState};
 
 use super::fleet::{FleetHolder, HolderKind};
 use super::images::{LOCK_READ, shown};
-use super::state::{State, folded};
+use super::state::{AzureState, folded};
 use super::{AzureFake, not_found};
 use crate::fake::faults::in_hash_order;
 
@@ -69,7 +69,7 @@ impl Instances for AzureFake {
     }
 }
 
-impl State {
+impl AzureState {
     pub(super) fn virtual_machine(
         &self,
         instance: &InstanceId,

@@ -79,8 +79,12 @@ pub async fn attached_disks_and_needed_sources_are_referenced<A: AzureAccount>()
     })
     .await;
     let found = account.port().list_snapshot_references(&scope()).await.unwrap();
-    let mut found: Vec<String> =
-        found.iter().map(|one| format!("{} {}", one.snapshot_id.short(), one.kind)).collect();
+    let mut found: Vec<String> = found
+        .iter()
+        .map(|one| {
+            format!("{} {}", one.snapshot_id.short().trim_start_matches("golden/"), one.kind)
+        })
+        .collect();
     found.sort();
     assert_eq!(found, ["a image_version", "b image_version", "data virtual_machine"]);
 }

@@ -57,7 +57,7 @@ async fn of<A: AzureAccount>(account: &A, source: Source, accounts: &[&str]) -> 
 fn lines(found: &[Reference]) -> Vec<String> {
     let line = |one: &Reference| {
         let name = one.arn.rsplit('/').next().unwrap();
-        format!("{} {} {name}", one.image_id.short(), one.kind)
+        format!("{} {} {name}", one.image_id.short().trim_start_matches("golden/"), one.kind)
     };
     let mut lines: Vec<String> = found.iter().map(line).collect();
     lines.sort();
@@ -289,7 +289,10 @@ pub async fn virtual_machines_are_listed_by_tag_stopped_and_deleted<A: AzureAcco
     let port = account.port();
     let listed = port.list_instances_tagged("image-steward:retire-when-imaged").await.unwrap();
     let [found] = <[_; 1]>::try_from(listed).unwrap();
-    assert_eq!((&*found.instance_id.short(), found.state), ("build", InstanceState::Running));
+    assert_eq!(
+        (found.instance_id.short().trim_start_matches("golden/"), found.state),
+        ("build", InstanceState::Running)
+    );
     let id = found.instance_id.clone();
     assert_eq!(port.find_instance(&id).await.unwrap(), Some(found));
     port.stop(&id).await.unwrap();

@@ -1,7 +1,7 @@
 //! An attacker who writes, removes or copies tags with our prefix, in any case. The runs must not
 //! remove anything that they would not remove without these tags, nor remove it sooner.
 //!
-//! The same subscription is run twice for 40 days, with and without the attacker. [`Excuse`] has the
+//! The same subscription is run twice for 40 days, with and without the attacker. [`AzureExcuse`] has the
 //! cases in which tags alone decide, and each is documented. `STEWARD_CASES` is the number of random
 //! subscriptions.
 
@@ -28,7 +28,7 @@ const PREFIX: &str = "image-steward:";
 
 /// Why tags alone were enough to remove something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Excuse {
+enum AzureExcuse {
     /// Azure records no time from which the wait before the first step could count. The first step
     /// of an image that can be neither deprecated nor disabled is its deletion.
     FirstStep,
@@ -49,7 +49,7 @@ enum Excuse {
 /// What the attacker does.
 #[derive(Debug, Clone)]
 enum Forgery {
-    Write(Victims, Vec<(&'static str, Vec<Word>)>),
+    Write(Victims, Vec<(&'static str, Vec<TagWord>)>),
     Remove(Victims, Option<&'static str>),
     /// Copies the state tags of one resource to another. With `true`, IDs in them are replaced.
     Copy(usize, Victims, bool),
@@ -67,7 +67,7 @@ enum Victims {
 
 /// A part of a tag's value.
 #[derive(Debug, Clone)]
-enum Word {
+enum TagWord {
     /// The text with which the state tags of the image begin.
     Own,
     /// The ID of a version, which may not exist.
@@ -91,33 +91,34 @@ const KEYS: [&str; 9] = [
     "unknown",
 ];
 
-fn time() -> impl Strategy<Value = Word> {
+fn time() -> impl Strategy<Value = TagWord> {
     let ago =
         prop_oneof![Just(0_i64), Just(24 * 7), Just(24 * 400), Just(-24 * 30), 0_i64..24 * 40];
-    prop_oneof![4 => ago.prop_map(Word::Ago), 2 => Just(Word::EndOfLife), 1 => Just(Word::Text("never"))]
+    prop_oneof![4 => ago.prop_map(TagWord::Ago), 2 => Just(TagWord::EndOfLife), 1 => Just(TagWord::Text("never"))]
 }
 
-fn value_of(key: &'static str) -> BoxedStrategy<Vec<Word>> {
-    let image = || prop_oneof![(0..VERSIONS).prop_map(Word::Version), Just(Word::Version(90))];
+fn value_of(key: &'static str) -> BoxedStrategy<Vec<TagWord>> {
+    let image =
+        || prop_oneof![(0..VERSIONS).prop_map(TagWord::Version), Just(TagWord::Version(90))];
     match key {
         "expired-at" => vec(time(), 1).boxed(),
         "deprecation" => {
-            let what = prop_oneof![Just("deprecated"), Just("disabled")].prop_map(Word::Text);
-            let before = prop_oneof![2 => Just(Word::Text("none")), 1 => time()];
+            let what = prop_oneof![Just("deprecated"), Just("disabled")].prop_map(TagWord::Text);
+            let before = prop_oneof![2 => Just(TagWord::Text("none")), 1 => time()];
             (before, what, time())
-                .prop_map(|(before, what, at)| vec![Word::Own, before, what, at])
+                .prop_map(|(before, what, at)| vec![TagWord::Own, before, what, at])
                 .boxed()
         }
-        "launch-permissions" => Just(vec![Word::Own, Word::Text("none")]).boxed(),
+        "launch-permissions" => Just(vec![TagWord::Own, TagWord::Text("none")]).boxed(),
         "delete-after" => {
-            (time(), time()).prop_map(|(due, at)| vec![due, Word::Text("marked"), at]).boxed()
+            (time(), time()).prop_map(|(due, at)| vec![due, TagWord::Text("marked"), at]).boxed()
         }
         "image" => vec(image(), 1).boxed(),
         _ => vec(prop_oneof![image(), time()], 1).boxed(),
     }
 }
 
-fn tag(key: &'static str) -> impl Strategy<Value = (&'static str, Vec<Word>)> {
+fn tag(key: &'static str) -> impl Strategy<Value = (&'static str, Vec<TagWord>)> {
     value_of(key).prop_map(move |value| (key, value))
 }
 
@@ -136,7 +137,7 @@ fn a_forgery() -> impl Strategy<Value = Forgery> {
     let images = images.prop_map(|(one, two, three)| vec![one, two, three]);
     let disks = (tag("image"), tag("delete-after")).prop_map(|(one, two)| vec![one, two]);
     let one_of_all = proptest::strategy::Union::new(KEYS.map(|key| tag(key).boxed()));
-    let keep = Just(vec![("keep", vec![Word::Text("attacker")])]);
+    let keep = Just(vec![("keep", vec![TagWord::Text("attacker")])]);
     let tags = prop_oneof![
         3 => vec(tag("expired-at"), 1), 4 => images, 4 => disks, 2 => vec(one_of_all, 1..3), 1 => keep
     ];
@@ -209,11 +210,11 @@ impl Forgery {
             Self::Write(on, new) => each_tagged(fleet, *on, |id, end_of_life, tags| {
                 for (key, words) in new {
                     let words = words.iter().map(|word| match word {
-                        Word::Own => own(id),
-                        Word::Version(n) => version_id(*n),
-                        Word::Ago(ago) => (now - hours(*ago)).to_string(),
-                        Word::EndOfLife => end_of_life.unwrap_or(now).to_string(),
-                        Word::Text(text) => (*text).to_owned(),
+                        TagWord::Own => own(id),
+                        TagWord::Version(n) => version_id(*n),
+                        TagWord::Ago(ago) => (now - hours(*ago)).to_string(),
+                        TagWord::EndOfLife => end_of_life.unwrap_or(now).to_string(),
+                        TagWord::Text(text) => (*text).to_owned(),
                     });
                     set(tags, key, words.collect::<Vec<_>>().join(" "));
                 }
@@ -246,7 +247,7 @@ impl Forgery {
 }
 
 /// The subscription over the days.
-struct History {
+struct RunHistory {
     /// Before the runs of each day.
     mornings: Vec<AzureFleet>,
     /// The images with the tag `expired-at` after the runs of each day.
@@ -260,9 +261,9 @@ struct History {
 
 type Forgeries = Vec<(usize, u8, Forgery)>;
 
-fn live(fleet: &AzureFleet, account: &AzurePolicy, forgeries: &Forgeries) -> History {
+fn live(fleet: &AzureFleet, account: &AzurePolicy, forgeries: &Forgeries) -> RunHistory {
     let (fake, policy) = (AzureFake::new(fleet), account.policy());
-    let mut history = History {
+    let mut history = RunHistory {
         mornings: Vec::new(),
         expired: Vec::new(),
         removed: BTreeMap::new(),
@@ -296,12 +297,12 @@ fn live(fleet: &AzureFleet, account: &AzurePolicy, forgeries: &Forgeries) -> His
 }
 
 /// The excuses, and how often each was needed.
-type Excuses = Mutex<BTreeMap<Excuse, usize>>;
+type Excuses = Mutex<BTreeMap<AzureExcuse, usize>>;
 
 fn compare(
     account: &AzurePolicy,
-    honest: &History,
-    attacked: &History,
+    honest: &RunHistory,
+    attacked: &RunHistory,
     excuses: &Excuses,
 ) -> Result<(), TestCaseError> {
     for (id, on) in &attacked.removed {
@@ -328,18 +329,18 @@ fn find<'f>(fleet: &'f AzureFleet, image: &ImageId) -> Option<&'f FleetVersion> 
 
 fn excuse_for_image(
     account: &AzurePolicy,
-    honest: &History,
-    attacked: &History,
+    honest: &RunHistory,
+    attacked: &RunHistory,
     image: &ImageId,
     on: usize,
-) -> Result<Excuse, String> {
+) -> Result<AzureExcuse, String> {
     if !attacked.included.is_empty() {
-        return Ok(Excuse::Included);
+        return Ok(AzureExcuse::Included);
     }
     if !honest.expired[on].contains(image) && !honest.removed.contains_key(image.as_str()) {
         return Err("and is not expired without the attacker".to_owned());
     }
-    // Since when it has been expired without the attacker.
+    // ChangedSince when it has been expired without the attacker.
     let since = (0..=on).rev().take_while(|day| honest.expired[*day].contains(image)).last();
     let since = since.unwrap_or(on);
     let (deprecate, disable, deregister) = account.waits;
@@ -351,26 +352,26 @@ fn excuse_for_image(
     };
     let due = since + days(deregister);
     if on + days(first) >= due {
-        return Ok(Excuse::FirstStep);
+        return Ok(AzureExcuse::FirstStep);
     }
     let before = find(&attacked.mornings[since], image).ok_or("and was not there")?;
     let has_passed = before.end_of_life.is_some_and(|at| at <= day(i64::try_from(since).unwrap()));
     let next = disable.unwrap_or(deregister);
     if has_passed && before.excluded {
-        return Ok(Excuse::ExcludedByOwner);
+        return Ok(AzureExcuse::ExcludedByOwner);
     }
     if has_passed && on + days(next) >= due {
-        return Ok(Excuse::DeprecatedBefore);
+        return Ok(AzureExcuse::DeprecatedBefore);
     }
     Err(format!("{} days too early", due - on))
 }
 
 fn excuse_for_disk(
     account: &AzurePolicy,
-    attacked: &History,
+    attacked: &RunHistory,
     id: &str,
     on: usize,
-) -> Result<Excuse, String> {
+) -> Result<AzureExcuse, String> {
     if account.orphans.is_none() || account.recycle_bin_days.is_some() {
         return Err("although the policy deletes no orphans that cannot be recovered".to_owned());
     }
@@ -384,7 +385,7 @@ fn excuse_for_disk(
     let disk = before.disks.iter().find(|one| one.id.to_lowercase() == id).unwrap();
     match folded_tag(&disk.tags, "image-steward:keep") {
         Some(value) if value != "2026-11-01" => Err("although a tag keeps it".to_owned()),
-        _ => Ok(Excuse::Orphan),
+        _ => Ok(AzureExcuse::Orphan),
     }
 }
 

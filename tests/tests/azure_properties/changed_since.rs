@@ -20,7 +20,7 @@ const DAYS: [i64; 6] = [0, 1, 3, 7, 9, 14];
 
 /// A change by somebody else.
 #[derive(Debug, Clone)]
-enum Since {
+enum ChangedSince {
     Uses(FleetHolder),
     Locks(String),
     Keeps(usize),
@@ -31,7 +31,7 @@ enum Since {
     Unreads(&'static str),
 }
 
-fn some_changes() -> impl Strategy<Value = Vec<Since>> {
+fn some_changes() -> impl Strategy<Value = Vec<ChangedSince>> {
     let scope = prop_oneof![
         (0..VERSIONS).prop_map(version_id),
         (0_usize..4).prop_map(definition_id),
@@ -39,21 +39,21 @@ fn some_changes() -> impl Strategy<Value = Vec<Since>> {
     ];
     let n = || 0..VERSIONS;
     let change = prop_oneof![
-        4 => a_holder(80, VERSIONS).prop_map(Since::Uses),
-        2 => scope.prop_map(Since::Locks),
-        1 => n().prop_map(Since::Keeps),
+        4 => a_holder(80, VERSIONS).prop_map(ChangedSince::Uses),
+        2 => scope.prop_map(ChangedSince::Locks),
+        1 => n().prop_map(ChangedSince::Keeps),
         3 => (0_usize..2, prop_oneof![Just(None), Just(Some(1))])
-            .prop_map(|(n, days)| Since::SoftDeletes(n, days)),
-        1 => n().prop_map(Since::Blocks),
-        1 => n().prop_map(Since::Updates),
-        1 => (n(), any::<bool>()).prop_map(|(n, excluded)| Since::Excludes(n, excluded)),
-        1 => Just(Since::Unreads("Microsoft.Authorization/locks/read")),
-        1 => Just(Since::Unreads("Microsoft.Compute/virtualMachineScaleSets/read")),
+            .prop_map(|(n, days)| ChangedSince::SoftDeletes(n, days)),
+        1 => n().prop_map(ChangedSince::Blocks),
+        1 => n().prop_map(ChangedSince::Updates),
+        1 => (n(), any::<bool>()).prop_map(|(n, excluded)| ChangedSince::Excludes(n, excluded)),
+        1 => Just(ChangedSince::Unreads("Microsoft.Authorization/locks/read")),
+        1 => Just(ChangedSince::Unreads("Microsoft.Compute/virtualMachineScaleSets/read")),
     ];
     vec(change, 1..4)
 }
 
-impl Since {
+impl ChangedSince {
     fn apply(&self, fleet: &mut AzureFleet) {
         let version = |n: usize| {
             let id = version_id(n).to_lowercase();
@@ -119,7 +119,7 @@ fn what_changed_since_the_plan_stops_a_step() {
             let (plan, permissions) = job.plan_images().await;
             fake.change(|fleet| since.iter().for_each(|one| one.apply(fleet)));
             let unread = since.iter().filter_map(|one| match one {
-                Since::Unreads(action) => Some(*action),
+                ChangedSince::Unreads(action) => Some(*action),
                 _ => None,
             });
             let unread: Vec<&str> = unread.collect();
@@ -138,7 +138,7 @@ fn what_changed_since_the_plan_stops_a_step() {
         for id in &forward {
             prop_assert_eq!(protection(&changes.before, &account, id, at), None, "{}", id);
         }
-        if since.iter().any(|one| matches!(one, Since::Unreads(_))) {
+        if since.iter().any(|one| matches!(one, ChangedSince::Unreads(_))) {
             prop_assert_eq!(&forward, &Vec::<&str>::new());
         }
         for id in removed {

@@ -290,23 +290,23 @@ fn a_disk(n: usize, versions: usize) -> impl Strategy<Value = FleetDisk> {
 
 /// What a holder uses.
 #[derive(Debug, Clone, Copy)]
-pub enum Use {
+pub enum ImageUse {
     Version(usize),
     Definition(usize),
     Managed(usize),
     Disk(usize),
 }
 
-pub fn a_use(versions: usize) -> impl Strategy<Value = Use> {
+pub fn a_use(versions: usize) -> impl Strategy<Value = ImageUse> {
     prop_oneof![
-        3 => (0..versions).prop_map(Use::Version),
-        3 => (0_usize..4).prop_map(Use::Definition),
-        1 => (0_usize..3).prop_map(Use::Managed),
-        1 => (0..DISKS).prop_map(Use::Disk),
+        3 => (0..versions).prop_map(ImageUse::Version),
+        3 => (0_usize..4).prop_map(ImageUse::Definition),
+        1 => (0_usize..3).prop_map(ImageUse::Managed),
+        1 => (0..DISKS).prop_map(ImageUse::Disk),
     ]
 }
 
-impl Use {
+impl ImageUse {
     pub fn id(self) -> String {
         match self {
             Self::Version(n) => version_id(n),
@@ -344,7 +344,7 @@ pub fn a_holder(n: usize, versions: usize) -> impl Strategy<Value = FleetHolder>
             };
             // Only versions are created from disks.
             let (kind, subscription) = match used {
-                Use::Disk(_) => (HolderKind::ImageVersion, NAMED),
+                ImageUse::Disk(_) => (HolderKind::ImageVersion, NAMED),
                 _ => (kind, subscription),
             };
             let new = FleetHolder::new(
