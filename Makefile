@@ -227,17 +227,17 @@ test: $(TESTS) ## Run all tests except `make e2e` and `make browser`
 	$(MAKE) reliability-functions
 
 # Optimized, and without the AWS SDK; see the profile `fast` in Cargo.toml.
-crash: | prerequisites ## Interrupt runs after every call, for 2,000 random fleets and policies
+crash: | prerequisites ## Interrupt runs after every call, for 2,000 random fleets and policies on AWS and on Azure
 	STEWARD_CASES=$${STEWARD_CASES:-2000} cargo test -p steward-tests --no-default-features $(LOCKED) \
-	  --profile fast --test properties crash -- --nocapture
+	  --profile fast --test properties --test azure_properties crash -- --nocapture
 
 soak: ## Run `make crash` for 20,000 new cases, and try every change to every recorded response
 	STEWARD_CASES=20000 $(MAKE) crash
 	cargo test $(WORKSPACE) --test mutations -- --ignored
 
-attacker: | prerequisites ## Forge tags, templates, events and copies in 3,000 random accounts; STEWARD_SEED for other accounts
+attacker: | prerequisites ## Forge tags, templates, events and copies in 3,000 random accounts and subscriptions; STEWARD_SEED for other accounts
 	STEWARD_CASES=$${STEWARD_CASES:-3000} STEWARD_SEED=$${STEWARD_SEED:-30000} cargo test -p steward-tests --no-default-features $(LOCKED) \
-	  --profile fast --test properties -- attacker:: copies:: --nocapture
+	  --profile fast --test properties --test azure_properties -- attacker:: copies:: --nocapture
 
 reliability: $(TESTS) ## Inject every fault into every HTTP call (15 minutes)
 	cargo build $(WORKSPACE)
