@@ -9,18 +9,30 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from http.client import HTTPConnection
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
+import pytest
+
+from azure_worlds import azure_policy
 from binaries import ROOT, binary
-from local_azure import ID, Subscription, azure_environment
+from local_azure import ID, Subscription, TokenServer, azure_environment
 from process import Process, free_port, wait_for
 from worlds import ago
 
 VERSION_WRITE = "Microsoft.Compute/galleries/images/versions/write"
 IMAGE_WRITE = "Microsoft.Compute/images/write"
 SUCCESS = "Microsoft.Resources.ResourceWriteSuccess"
+APPLY = {"STEWARD_MODE": "apply"}
+TAGS = '[tagging]\nset = { ManagedBy = "image-steward" }\n'
+ACTIONS = json.loads((ROOT / "infra/azure/actions.json").read_text())
+UNLISTED = (
+    "Microsoft.Compute/galleries/softDeletedArtifactTypes/artifacts/versions/read"
+)
+"""Called by sweeps, but in no published list of actions, so that no role can contain it."""
 
 
 class Invoked(NamedTuple):
@@ -171,3 +183,46 @@ def cloud_event(resource_id: str, **more: Any) -> dict[str, Any]:
         "subject": event["subject"],
         "data": event["data"],
     }
+
+
+class StartFunctions(Protocol):
+    """Starts the functions with a policy and settings."""
+
+    def __call__(self, policy: str = ..., **settings: str | None) -> FunctionApp: ...
+
+
+@pytest.fixture
+def managed_identity() -> Iterator[TokenServer]:
+    with TokenServer() as server:
+        yield server
+
+
+@pytest.fixture
+def start_functions(
+    subscription: Subscription, managed_identity: TokenServer
+) -> Iterator[StartFunctions]:
+    """Starts the functions. After the test, they only made calls that their role allows."""
+    modes = []
+    with ExitStack() as running:
+
+        def start_functions(
+            policy: str = azure_policy(more=TAGS), **settings: str | None
+        ) -> FunctionApp:
+            modes.append(settings.get("STEWARD_MODE"))
+            given = managed_identity.variables | settings
+            return running.enter_context(FunctionApp(subscription, policy, **given))
+
+        yield start_functions
+        calls = subscription.calls()
+    ours = {one["operation"] for one in calls if "image-steward" in one["agent"]}
+    allowed = {UNLISTED, *ACTIONS["plan"]}
+    if "apply" in modes:
+        allowed = allowed.union(*ACTIONS.values())
+    assert ours <= allowed
+
+
+def decided(invoked: Invoked) -> dict[str, str]:
+    """The actions of a sweep of the images, by short name."""
+    assert invoked.status == 200, invoked.logs
+    found = invoked.answer["decisions"]
+    return {"/".join(one["image_id"].split("/")[8::2]): one["action"] for one in found}

@@ -11,13 +11,14 @@ from functools import cache
 import jsonschema
 import pytest
 
+from azure_app import managed_identity, start_functions
 from exercised import Exercised
 from harness import ROOT, Account, Runtime
 from local_azure import Subscription
 from process import exit_when_killed
 from sweeps import command, planner, sweeps
 
-__all__ = ["command", "planner", "sweeps"]
+__all__ = ["command", "managed_identity", "planner", "start_functions", "sweeps"]
 
 
 def pytest_configure() -> None:
