@@ -35,7 +35,7 @@ ARCH ?= arm64
 # The architecture of this computer, for tests and measurements.
 HERE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86-64)
 TARGET := $${CARGO_TARGET_DIR:-$(CURDIR)/target}
-FUNCTIONS := $(notdir $(wildcard functions/*))
+LAMBDAS := $(notdir $(filter-out functions/azure%,$(wildcard functions/*)))
 # Tests always build the whole workspace. For a single package, cargo would select other features of the
 # dependencies and build the AWS SDK again.
 WORKSPACE := --workspace $(LOCKED)
@@ -98,15 +98,25 @@ REMAPPED = RUSTFLAGS="--remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo -
 
 # Builds only the function packages, so that features which only the command needs (single sign-on) are not
 # included.
-functions: $(DEMO) ## Build the functions; ARCH=x86-64 or arm64 (15 minutes for the first build)
+functions: $(DEMO) ## Build the Lambda functions; ARCH=x86-64 or arm64 (15 minutes for the first build)
 	@test $(ARCH) = arm64 -o $(ARCH) = x86-64 || { echo "invalid ARCH \`$(ARCH)\`; use ARCH=arm64 or ARCH=x86-64" >&2; exit 1; }
 	@test $(ARCH) = x86-64 || rustup target list --installed | grep -q aarch64-unknown-linux-gnu || \
 	  rustup target add aarch64-unknown-linux-gnu
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(REMAPPED) cargo lambda build --profile functions --$(ARCH) $(LOCKED) \
-	  $(addprefix -p ,$(FUNCTIONS)) --lambda-dir "$(TARGET)/lambda-$(ARCH)"
+	  $(addprefix -p ,$(LAMBDAS)) --lambda-dir "$(TARGET)/lambda-$(ARCH)"
 
-packed: $(DEMO) ## Pack the built functions into target/archives; ARCH
+packed: $(DEMO) ## Pack the built Lambda functions into target/archives; ARCH
 	@$(VENV)/bin/python infra/dist functions --binaries "$(TARGET)/lambda-$(ARCH)" --arch $(ARCH) --out "$(TARGET)/archives"
+
+# The program is for x86-64, the only architecture of the Flex Consumption plan, and for glibc 2.17 or later.
+.PHONY: functions-azure
+functions-azure: $(RELEASE) ## Build and pack the functions of Azure into target/azure (6 minutes for the first build)
+	@rustup target list --installed | grep -qx $(TRIPLE_x86-64) || rustup target add $(TRIPLE_x86-64)
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(REMAPPED) cargo zigbuild --profile functions $(LOCKED) --package azure-functions \
+	  --target $(TRIPLE_x86-64).2.17
+	@$(VENV)/bin/python infra/dist azure --out "$(TARGET)/azure" \
+	  --binary "$(TARGET)/$(TRIPLE_x86-64)/functions/steward-functions-azure"
+	@$(VENV)/bin/python infra/dist/check.py "$(TARGET)/azure/image-steward-azure-functions.zip"
 
 # The files of a release. ARCH selects one architecture; the default is both. The command needs glibc 2.17
 # or later. The command for this computer's architecture writes the completions and the manual.

@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 from archives import command_archive, copy_templates, function_archives, write_sums
+from azure_archive import azure_archive
 from release import (
     COMMAND,
     FUNCTIONS,
@@ -62,6 +63,9 @@ def main() -> None:
     packed.add_argument("--binaries", type=Path, required=True)
     packed.add_argument("--arch", choices=TRIPLES, required=True)
     packed.add_argument("--out", type=Path, required=True)
+    azure = commands.add_parser("azure", help="pack only the functions of Azure")
+    azure.add_argument("--binary", type=Path, required=True)
+    azure.add_argument("--out", type=Path, required=True)
     single = commands.add_parser("command", help="pack only the command")
     single.add_argument("--binary", type=Path, required=True)
     single.add_argument("--native", type=Path, help="the command for this computer")
@@ -81,6 +85,10 @@ def main() -> None:
             pack_linux(given.target, given.out, given.arches)
         case "functions":
             function_archives(given.binaries, given.arch, given.out)
+        case "azure":
+            path = azure_archive(given.binary, given.out)
+            program = given.binary.stat().st_size
+            print(f"{path}: {path.stat().st_size:,} bytes (program: {program:,} bytes)")
         case "command":
             native = given.native or given.binary
             command_archive(given.binary, native, given.platform, given.out)

@@ -1,4 +1,4 @@
-"""Checks the files of `make dist`, as its last step.
+"""Checks the files of `make dist`, as its last step, or the package of `make functions-azure`.
 
 Checks the architecture and the C library of each program, the archives, the SBOMs and the checksums.
 Needs the Python packages of the dependency group `dist`.
@@ -25,6 +25,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 
 from archives import DOCUMENTS, RUNS, SHELLS, SUMS
+from azure_archive import ARCH, AZURE_LIBC, executable
 from release import COMMAND, FUNCTIONS, LAMBDA, PLATFORMS, ROOT, TRIPLES, version
 
 MACHINES = {"x86-64": "EM_X86_64", "arm64": "EM_AARCH64"}
@@ -131,6 +132,17 @@ def check_function(path: Path, arch: str) -> Problems:
         yield from check_program(archive.read("bootstrap"), arch, FUNCTION_LIBC)
 
 
+def check_azure(path: Path) -> Problems:
+    """Check the package of the functions of Azure."""
+    with zipfile.ZipFile(path) as archive:
+        entries = {one.filename: one.external_attr >> 16 for one in archive.infolist()}
+        name = executable()
+        if entries.get(name) != 0o100000 | RUNS:
+            yield f"lacks `{name}`, or it is not executable"
+            return
+        yield from check_program(archive.read(name), ARCH, AZURE_LIBC)
+
+
 def locked(root: Path = ROOT) -> set[tuple[str, str]]:
     """The crates in Cargo.lock, with their versions."""
     lock = tomllib.loads((root / "Cargo.lock").read_text())
@@ -210,9 +222,15 @@ def check(out: Path, arches: list[str]) -> Problems:
 def main() -> None:
     """Print all problems, and fail if there are any."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("arches", nargs="+", choices=TRIPLES, metavar="ARCH")
+    parser.add_argument("out", type=Path, help="a directory, or the package for Azure")
+    parser.add_argument("arches", nargs="*", metavar="ARCH", help="of the directory")
     given = parser.parse_args()
+    if wrong := set(given.arches) - TRIPLES.keys():
+        parser.error(f"unknown architectures: {', '.join(sorted(wrong))}")
+    if not given.arches:
+        if problems := list(check_azure(given.out)):
+            raise SystemExit("\n".join(problems))
+        return
     if problems := list(check(given.out, given.arches)):
         raise SystemExit("\n".join(problems))
     print(f"Checked {len(list(given.out.iterdir()))} files in {given.out}.")

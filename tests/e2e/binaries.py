@@ -9,6 +9,12 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+LAMBDAS = sorted(
+    path.name
+    for path in (ROOT / "functions").iterdir()
+    if not path.name.startswith("azure")
+)
+"""The functions of AWS. The functions of Azure are one program, in `functions/azure`."""
 
 
 @cache

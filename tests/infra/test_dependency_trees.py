@@ -105,7 +105,7 @@ def test_the_core_contains_no_provider_and_runs_nothing() -> None:
         assert not of(pattern, "steward")
 
 
-def test_the_handler_of_azure_needs_no_http_client() -> None:
-    """Its server uses the crates that the client of the AWS SDK also uses."""
-    assert "hyper" in tree("steward-azure-functions")
-    assert not tree("steward-azure-functions") & {"reqwest", "rustls", "axum"}
+def test_the_functions_of_azure_have_one_tls_implementation() -> None:
+    """That of the AWS SDK: rustls with AWS-LC."""
+    assert {"rustls", "aws-lc-rs"} <= tree("azure-functions")
+    assert not tree("azure-functions") & {"native-tls", "openssl", "axum"}

@@ -17,6 +17,7 @@ import hcl2
 import pytest
 from moto.server import ThreadedMotoServer
 
+from binaries import LAMBDAS
 from console import console_commands, section, shell
 from harness import NOWHERE, ROOT, VENV, clean_environment, image_steward
 from test_templates import TEMPLATES, parameters, resources
@@ -212,9 +213,9 @@ def test_the_commands_of_the_stack_set(moto: str, tmp_path: Path) -> None:
     )
     (tmp_path / "parameters.json").write_text(json.dumps(values))
     shutil.copy(TEMPLATES["image-steward"], tmp_path)
-    for function in Path(ROOT, "functions").iterdir():
-        (tmp_path / f"{function.name}-arm64.zip").write_bytes(b"any")
-        (tmp_path / f"{function.name}-x86_64.zip").write_bytes(b"any")
+    for function in LAMBDAS:
+        (tmp_path / f"{function}-arm64.zip").write_bytes(b"any")
+        (tmp_path / f"{function}-x86_64.zip").write_bytes(b"any")
 
     def client(service: str, region: str = REGION) -> Any:
         return boto3.client(service, endpoint_url=moto, region_name=region)
@@ -262,9 +263,7 @@ def test_the_commands_of_the_stack_set(moto: str, tmp_path: Path) -> None:
         bucket = f"{given['CodeBucket']['ParameterValue']}-{region}"
         listed = client("s3", region).list_objects_v2(Bucket=bucket)["Contents"]
         keys = {one["Key"] for one in listed if one["Key"].endswith(".zip")}
-        assert keys == {
-            f"{prefix}{one.name}-arm64.zip" for one in Path(ROOT, "functions").iterdir()
-        }
+        assert keys == {f"{prefix}{name}-arm64.zip" for name in LAMBDAS}
         for key in keys if region == REGION else ():
             [statement] = bucket_policy["Statement"]
             assert fnmatchcase(f"arn:aws:s3:::{bucket}/{key}", statement["Resource"])
@@ -304,8 +303,7 @@ def test_terraform_names_what_the_template_knows() -> None:
     ]
     key = unquoted(code["key"])
     assert key == given["CodePrefix"] + "${each.key}-arm64.zip"
-    functions = {one.name for one in Path(ROOT, "functions").iterdir()}
-    assert set(re.findall(r"[a-z]+-[a-z]+", code["for_each"])) == functions
+    assert set(re.findall(r"[a-z]+-[a-z]+", code["for_each"])) == set(LAMBDAS)
     # The code exists before a function needs it.
     assert "aws_s3_object.code" in str(stack["depends_on"])
 

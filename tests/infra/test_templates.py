@@ -19,6 +19,7 @@ import yaml
 from moto import mock_aws
 from policy_sentry.querying.actions import get_action_data
 
+from binaries import LAMBDAS
 from harness import ROOT, VENV
 
 TEMPLATES = {
@@ -188,7 +189,7 @@ def test_functions_are_as_they_were_measured() -> None:
         }
         assert held["Runtime"] == "provided.al2023"
     assert found == expected
-    assert found.keys() == {path.name for path in Path(ROOT, "functions").iterdir()}
+    assert found.keys() == set(LAMBDAS)
 
 
 def functions() -> dict[str, Any]:
@@ -657,7 +658,7 @@ def expected_alarm(name: str, metric: str) -> tuple[Any, ...]:
 
 
 def test_every_alarm_watches_what_is_there() -> None:
-    names = {path.name for path in Path(ROOT, "functions").iterdir()}
+    names = set(LAMBDAS)
     watched = set()
     for logical, one in resources("image-steward").items():
         if one["Type"] != "AWS::CloudWatch::Alarm":
@@ -792,7 +793,7 @@ def test_every_function_says_where_its_failures_go() -> None:
         for one in resources("image-steward").values()
         if one["Type"] == "AWS::Lambda::EventInvokeConfig"
     }
-    names = {path.name for path in Path(ROOT, "functions").iterdir()}
+    names = set(LAMBDAS)
     assert configs.keys() == names
     retries = {
         name: one["Properties"]["MaximumRetryAttempts"] for name, one in configs.items()
@@ -840,8 +841,8 @@ def created(
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("bootstrap", "")
-    for function in Path(ROOT, "functions").iterdir():
-        key = f"v1/{function.name}-arm64.zip"
+    for function in LAMBDAS:
+        key = f"v1/{function}-arm64.zip"
         s3.put_object(Bucket="code", Key=key, Body=code.getvalue())
     s3.put_object(Bucket="code", Key="t.yaml", Body=TEMPLATES[name].read_bytes())
     parameters = {
@@ -878,9 +879,7 @@ def test_moto_accepts_it(moto: Any) -> None:
         one["FunctionName"]
         for one in boto3.client("lambda").list_functions()["Functions"]
     }
-    assert names == {
-        f"image-steward-{path.name}" for path in Path(ROOT, "functions").iterdir()
-    }
+    assert names == {f"image-steward-{name}" for name in LAMBDAS}
     policy = boto3.client("ssm").get_parameter(Name="/image-steward/policy/plan")
     assert policy["Parameter"]["Value"] == "version = 1"
     client = boto3.client("events")

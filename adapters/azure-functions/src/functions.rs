@@ -42,7 +42,7 @@ impl Binding {
 
 /// A function of the app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Function {
+pub struct AppFunction {
     /// The name, which is the path of the host's requests.
     pub name: &'static str,
     /// What it does.
@@ -53,16 +53,20 @@ pub struct Function {
 
 /// All functions of the app. A function of Azure has only one trigger, so retiring instances needs
 /// two.
-pub const FUNCTIONS: [Function; 5] = [
-    Function { name: "prune-images", kind: FunctionKind::PruneImages, binding: Binding::Timer },
-    Function { name: "reap-snapshots", kind: FunctionKind::ReapSnapshots, binding: Binding::Timer },
-    Function { name: "tag-image", kind: FunctionKind::TagImage, binding: Binding::Event },
-    Function {
+pub const FUNCTIONS: [AppFunction; 5] = [
+    AppFunction { name: "prune-images", kind: FunctionKind::PruneImages, binding: Binding::Timer },
+    AppFunction {
+        name: "reap-snapshots",
+        kind: FunctionKind::ReapSnapshots,
+        binding: Binding::Timer,
+    },
+    AppFunction { name: "tag-image", kind: FunctionKind::TagImage, binding: Binding::Event },
+    AppFunction {
         name: "retire-instance",
         kind: FunctionKind::RetireInstance,
         binding: Binding::Event,
     },
-    Function {
+    AppFunction {
         name: "retire-instance-sweep",
         kind: FunctionKind::RetireInstance,
         binding: Binding::Timer,

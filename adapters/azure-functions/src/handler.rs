@@ -11,9 +11,9 @@ use steward::jobs::FunctionKind;
 use steward::model::AccountId;
 use tokio::sync::Semaphore;
 
-use crate::functions::{Binding, FUNCTIONS, Function, MARGIN};
+use crate::functions::{AppFunction, Binding, FUNCTIONS, MARGIN};
 use crate::invocation::{InvocationResponse, decode};
-use crate::jobs::{Answer, Call, JobFailure, Jobs};
+use crate::jobs::{JobFailure, JobInput, JobOutput, Jobs};
 use crate::parse_event::parse;
 
 /// A request of the Functions host.
@@ -34,7 +34,7 @@ pub struct Request<'a> {
 /// The response to a request. The host treats every status other than 2xx as a failed invocation, and
 /// fails the delivery of an event then, so that Event Grid delivers it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Response {
+pub struct HandlerResponse {
     /// The HTTP status.
     pub status: StatusCode,
     /// The body: JSON.
@@ -71,41 +71,47 @@ impl Handler {
     /// | 404, 405 | Not an invocation of a function. |
     /// | 500 | The run failed; also if the image is not complete yet. |
     /// | 503 | The function runs already. |
-    pub async fn respond(&self, request: Request<'_>) -> Response {
+    pub async fn respond(&self, request: Request<'_>) -> HandlerResponse {
         // The host asks for this path until it gets any response, before the first invocation.
         if *request.method == Method::GET && request.path == "/" {
-            return Response::new(StatusCode::OK, vec!["ready".to_owned()]);
+            return HandlerResponse::new(StatusCode::OK, vec!["ready".to_owned()]);
         }
-        let named = |function: &Function| request.path.strip_prefix('/') == Some(function.name);
+        let named = |function: &AppFunction| request.path.strip_prefix('/') == Some(function.name);
         let Some((function, slots)) =
             FUNCTIONS.iter().zip(&self.slots).find(|(function, _)| named(function))
         else {
             let known = FUNCTIONS.map(|function| function.name).join(", ");
             let why = format!("there is no such function; the functions are {known}");
-            return Response::failed(StatusCode::NOT_FOUND, "", request, why, Vec::new());
+            return HandlerResponse::failed(StatusCode::NOT_FOUND, "", request, why, Vec::new());
         };
         if *request.method != Method::POST {
             let why = format!("the method is {}, not POST", request.method);
             let status = StatusCode::METHOD_NOT_ALLOWED;
-            return Response::failed(status, function.name, request, why, Vec::new());
+            return HandlerResponse::failed(status, function.name, request, why, Vec::new());
         }
         let trigger = match self.trigger(function, request.body) {
             Ok(trigger) => trigger,
             Err(Skip::Ignored(why)) => {
                 tracing::warn!(function = function.name, reason = why, "event ignored");
-                return Response::new(StatusCode::OK, vec![format!("event ignored: {why}")]);
+                return HandlerResponse::new(StatusCode::OK, vec![format!("event ignored: {why}")]);
             }
             Err(Skip::Malformed(why)) => {
                 let status = StatusCode::BAD_REQUEST;
-                return Response::failed(status, function.name, request, why, Vec::new());
+                return HandlerResponse::failed(status, function.name, request, why, Vec::new());
             }
         };
         let Ok(_slot) = slots.try_acquire() else {
             let why = "this function runs already; the host or Event Grid repeats the invocation";
             let status = StatusCode::SERVICE_UNAVAILABLE;
-            return Response::failed(status, function.name, request, why.to_owned(), Vec::new());
+            return HandlerResponse::failed(
+                status,
+                function.name,
+                request,
+                why.to_owned(),
+                Vec::new(),
+            );
         };
-        let call = Call {
+        let call = JobInput {
             trigger,
             invocation_id: request.invocation_id.map(str::to_owned),
             deadline: request.deadline.checked_sub(MARGIN).unwrap_or(request.deadline),
@@ -117,20 +123,20 @@ impl Handler {
             FunctionKind::RetireInstance => self.jobs.retire_instances(call).await,
         };
         match result {
-            Ok(Answer { response, mut logs }) => {
+            Ok(JobOutput { response, mut logs }) => {
                 let answer = response["answer"].as_str();
                 tracing::info!(function = function.name, answer, "invocation processed");
                 logs.push(response.to_string());
-                Response::new(StatusCode::OK, logs)
+                HandlerResponse::new(StatusCode::OK, logs)
             }
             Err(JobFailure { message, logs }) => {
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
-                Response::failed(status, function.name, request, message, logs)
+                HandlerResponse::failed(status, function.name, request, message, logs)
             }
         }
     }
 
-    fn trigger(&self, function: &Function, body: &[u8]) -> Result<Trigger, Skip> {
+    fn trigger(&self, function: &AppFunction, body: &[u8]) -> Result<Trigger, Skip> {
         let data = decode(body, function.binding.name())
             .map_err(|error| Skip::Malformed(error.to_string()))?;
         match function.binding {
@@ -164,7 +170,7 @@ enum Skip {
     Malformed(String),
 }
 
-impl Response {
+impl HandlerResponse {
     pub(crate) fn new(status: StatusCode, logs: Vec<String>) -> Self {
         let body = serde_json::to_string(&InvocationResponse::new(logs));
         // Texts and lists can always be serialized.

@@ -13,21 +13,23 @@ const SUBSCRIPTION: &str = "0f0e0d0c-1234-5678-9abc-def012345678";
 /// Records its calls, and returns a fixed result.
 #[derive(Default)]
 struct Recorder {
-    calls: Mutex<Vec<(&'static str, Call)>>,
+    calls: Mutex<Vec<(&'static str, JobInput)>>,
     failure: Option<JobFailure>,
     /// If set, a run waits for it.
     gate: Option<Notify>,
 }
 
 impl Recorder {
-    async fn run(&self, name: &'static str, call: Call) -> Result<Answer, JobFailure> {
+    async fn run(&self, name: &'static str, call: JobInput) -> Result<JobOutput, JobFailure> {
         self.calls.lock().unwrap().push((name, call));
         if let Some(gate) = &self.gate {
             gate.notified().await;
         }
         match &self.failure {
             Some(failure) => Err(failure.clone()),
-            None => Ok(Answer { response: json!({"answer": name}), logs: vec!["line".to_owned()] }),
+            None => {
+                Ok(JobOutput { response: json!({"answer": name}), logs: vec!["line".to_owned()] })
+            }
         }
     }
 
@@ -38,16 +40,16 @@ impl Recorder {
 
 #[async_trait]
 impl Jobs for Recorder {
-    async fn prune_images(&self, call: Call) -> Result<Answer, JobFailure> {
+    async fn prune_images(&self, call: JobInput) -> Result<JobOutput, JobFailure> {
         self.run("pruned", call).await
     }
-    async fn reap_snapshots(&self, call: Call) -> Result<Answer, JobFailure> {
+    async fn reap_snapshots(&self, call: JobInput) -> Result<JobOutput, JobFailure> {
         self.run("reaped", call).await
     }
-    async fn tag_image(&self, call: Call) -> Result<Answer, JobFailure> {
+    async fn tag_image(&self, call: JobInput) -> Result<JobOutput, JobFailure> {
         self.run("tagged", call).await
     }
-    async fn retire_instances(&self, call: Call) -> Result<Answer, JobFailure> {
+    async fn retire_instances(&self, call: JobInput) -> Result<JobOutput, JobFailure> {
         self.run("retired", call).await
     }
 }

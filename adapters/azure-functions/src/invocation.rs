@@ -11,7 +11,7 @@ const MAX_ENCODINGS: usize = 2;
 
 /// A request of the host. `Metadata` only repeats parts of the trigger's data, so it is not read.
 #[derive(Deserialize)]
-struct Invocation {
+struct HostInvocation {
     #[serde(rename = "Data")]
     data: BTreeMap<String, Value>,
 }
@@ -66,7 +66,7 @@ pub enum DecodeError {
 /// See [`DecodeError`].
 pub fn decode(body: &[u8], binding: &'static str) -> Result<Value, DecodeError> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let invocation: Result<Invocation, _> = serde_path_to_error::deserialize(&mut deserializer);
+    let invocation: Result<HostInvocation, _> = serde_path_to_error::deserialize(&mut deserializer);
     let mut invocation =
         invocation.map_err(|error| DecodeError::NotAnInvocation(error.to_string()))?;
     deserializer.end().map_err(|error| DecodeError::NotAnInvocation(error.to_string()))?;

@@ -13,30 +13,30 @@ pub trait Jobs: Send + Sync {
     ///
     /// # Errors
     /// The run failed, and the next one may succeed.
-    async fn prune_images(&self, call: Call) -> Result<Answer, JobFailure>;
+    async fn prune_images(&self, call: JobInput) -> Result<JobOutput, JobFailure>;
 
     /// Deletes snapshots and disks that no image needs.
     ///
     /// # Errors
     /// The run failed, and the next one may succeed.
-    async fn reap_snapshots(&self, call: Call) -> Result<Answer, JobFailure>;
+    async fn reap_snapshots(&self, call: JobInput) -> Result<JobOutput, JobFailure>;
 
     /// Tags a new image.
     ///
     /// # Errors
     /// The image is not complete yet, or a step failed. The event must be delivered again.
-    async fn tag_image(&self, call: Call) -> Result<Answer, JobFailure>;
+    async fn tag_image(&self, call: JobInput) -> Result<JobOutput, JobFailure>;
 
     /// Retires instances: those of one image, or all for [`Trigger::Schedule`].
     ///
     /// # Errors
     /// The image is not complete yet, or a step failed. The event must be delivered again.
-    async fn retire_instances(&self, call: Call) -> Result<Answer, JobFailure>;
+    async fn retire_instances(&self, call: JobInput) -> Result<JobOutput, JobFailure>;
 }
 
 /// The inputs of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Call {
+pub struct JobInput {
     /// [`Trigger::Schedule`] or [`Trigger::Image`].
     pub trigger: Trigger,
     /// The host's ID of the invocation, for the log.
@@ -45,7 +45,7 @@ pub struct Call {
     pub deadline: Instant,
 }
 
-impl Call {
+impl JobInput {
     /// The remaining time of the run at `now`.
     pub fn left(&self, now: Instant) -> Duration {
         self.deadline.saturating_duration_since(now)
@@ -54,7 +54,7 @@ impl Call {
 
 /// The result of a run.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Answer {
+pub struct JobOutput {
     /// The response, which is logged.
     pub response: Value,
     /// Lines for the log of the invocation, in order.

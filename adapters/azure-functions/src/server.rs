@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
 use crate::functions::FUNCTION_TIMEOUT;
-use crate::handler::{Handler, Request, Response};
+use crate::handler::{Handler, HandlerResponse, Request};
 
 /// The maximum length of a request, in bytes. An event of Event Grid has at most 1 MB, and the host
 /// may send it as text in JSON, with two escapes for each quote.
@@ -95,8 +95,8 @@ async fn answer(
     Ok(answer)
 }
 
-fn failed(status: StatusCode, why: &str) -> Response {
-    Response::new(status, vec![why.to_owned()])
+fn failed(status: StatusCode, why: &str) -> HandlerResponse {
+    HandlerResponse::new(status, vec![why.to_owned()])
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::*;
-use crate::jobs::{Answer, Call, JobFailure, Jobs};
+use crate::jobs::{JobFailure, JobInput, JobOutput, Jobs};
 
 const SUBSCRIPTION: &str = "0f0e0d0c-1234-5678-9abc-def012345678";
 
@@ -35,7 +35,7 @@ impl Counter {
         panic!("{started} runs did not start");
     }
 
-    async fn run(&self, call: Call) -> Result<Answer, JobFailure> {
+    async fn run(&self, call: JobInput) -> Result<JobOutput, JobFailure> {
         self.started.fetch_add(1, Ordering::SeqCst);
         assert!(!self.panics, "a run that panics");
         if self.waits {
@@ -43,22 +43,22 @@ impl Counter {
         }
         self.ended.fetch_add(1, Ordering::SeqCst);
         let response = json!({"answer": "done", "invocation": call.invocation_id});
-        Ok(Answer { response, logs: Vec::new() })
+        Ok(JobOutput { response, logs: Vec::new() })
     }
 }
 
 #[async_trait]
 impl Jobs for Counter {
-    async fn prune_images(&self, call: Call) -> Result<Answer, JobFailure> {
+    async fn prune_images(&self, call: JobInput) -> Result<JobOutput, JobFailure> {
         self.run(call).await
     }
-    async fn reap_snapshots(&self, call: Call) -> Result<Answer, JobFailure> {
+    async fn reap_snapshots(&self, call: JobInput) -> Result<JobOutput, JobFailure> {
         self.run(call).await
     }
-    async fn tag_image(&self, call: Call) -> Result<Answer, JobFailure> {
+    async fn tag_image(&self, call: JobInput) -> Result<JobOutput, JobFailure> {
         self.run(call).await
     }
-    async fn retire_instances(&self, call: Call) -> Result<Answer, JobFailure> {
+    async fn retire_instances(&self, call: JobInput) -> Result<JobOutput, JobFailure> {
         self.run(call).await
     }
 }

@@ -28,7 +28,7 @@ pub const TEMPLATE_VERSION: u32 = 1;
 
 /// The settings of the functions.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct AppSettings {
     /// The port of the HTTP server.
     pub port: u16,
     /// The subscription whose images are managed.
@@ -36,7 +36,7 @@ pub struct Settings {
     /// Whether a run may change images, snapshots and instances.
     pub mode: Mode,
     /// The source of the policy.
-    pub policy: PolicySource,
+    pub policy: PolicySetting,
     /// The required digest of the policy. `None` accepts any policy.
     pub policy_digest: Option<PolicyDigest>,
     /// The endpoint of Azure Resource Manager. `None` is that of the public cloud.
@@ -45,7 +45,7 @@ pub struct Settings {
 
 /// The source of a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PolicySource {
+pub enum PolicySetting {
     /// A file in the functions' package.
     File(PathBuf),
     /// An environment variable: its name and value.
@@ -91,7 +91,7 @@ impl fmt::Display for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
-impl Settings {
+impl AppSettings {
     /// Reads the settings from environment variables. An empty variable counts as not set, because a
     /// template cannot leave out a setting.
     ///
@@ -161,13 +161,13 @@ fn mode(var: &impl Fn(&str) -> Option<String>) -> Read<Mode> {
     }
 }
 
-fn policy(var: &impl Fn(&str) -> Option<String>) -> Read<PolicySource> {
+fn policy(var: &impl Fn(&str) -> Option<String>) -> Read<PolicySetting> {
     let forms = "use file:PATH or env:VARIABLE";
     let place = var(POLICY).ok_or(SettingError::NotSet { variable: POLICY, remedy: forms })?;
     match place.split_once(':') {
-        Some(("file", path)) if !path.is_empty() => Ok(PolicySource::File(path.into())),
+        Some(("file", path)) if !path.is_empty() => Ok(PolicySetting::File(path.into())),
         Some(("env", name)) => match var(name) {
-            Some(text) => Ok(PolicySource::Variable(name.to_owned(), text)),
+            Some(text) => Ok(PolicySetting::Variable(name.to_owned(), text)),
             None => {
                 Err(invalid(POLICY, &place, "that variable does not exist or is empty; set it"))
             }
@@ -200,25 +200,25 @@ mod tests {
     const REQUIRED: [(&str, &str); 4] =
         [(PORT, "40001"), (SUBSCRIPTION, ID), (POLICY, "env:P"), ("P", "version = 1")];
 
-    fn settings(vars: &[(&str, &str)]) -> Result<Settings, String> {
+    fn settings(vars: &[(&str, &str)]) -> Result<AppSettings, String> {
         let var = |name: &str| {
             vars.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         };
-        Settings::from_vars(var).map_err(|error| error.to_string())
+        AppSettings::from_vars(var).map_err(|error| error.to_string())
     }
 
     /// Valid settings with some changed ones.
-    fn with(vars: &[(&str, &str)]) -> Result<Settings, String> {
+    fn with(vars: &[(&str, &str)]) -> Result<AppSettings, String> {
         settings(&[vars, &REQUIRED].concat())
     }
 
     #[test]
     fn the_default_mode_changes_nothing() {
-        let expected = Settings {
+        let expected = AppSettings {
             port: 40001,
             subscription: ID.parse().unwrap(),
             mode: Mode::Plan,
-            policy: PolicySource::Variable("P".into(), "version = 1".into()),
+            policy: PolicySetting::Variable("P".into(), "version = 1".into()),
             policy_digest: None,
             endpoint: None,
         };
@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn one_setting_has_the_source_of_the_policy() {
         let policy = |place| with(&[(POLICY, place)]).map(|settings| settings.policy);
-        assert_eq!(policy("file:a.toml").unwrap(), PolicySource::File("a.toml".into()));
+        assert_eq!(policy("file:a.toml").unwrap(), PolicySetting::File("a.toml".into()));
         assert!(policy("env:Q").unwrap_err().contains("does not exist or is empty"));
         assert!(with(&[("P", "")]).unwrap_err().contains("does not exist or is empty"));
         for wrong in ["policy.toml", "file:", "ssm:/a", "https://x"] {

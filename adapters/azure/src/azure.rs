@@ -84,8 +84,7 @@ pub async fn connect(options: AzureOptions) -> Result<Azure, CloudError> {
         (None, None) => CredentialChoice::Automatic,
     };
     let settings = ClientSettings { endpoint, credentials, app, first_backoff, progress };
-    let azure =
-        Azure { client: Client::new(settings)?, subscription, patience, memory: Arc::default() };
+    let azure = Azure::new(Client::new(settings)?, subscription, patience);
     azure.check_subscription().await?;
     Ok(azure)
 }
@@ -192,6 +191,10 @@ read_again! {
 }
 
 impl Azure {
+    pub(crate) fn new(client: Client, subscription: AccountId, patience: Option<Duration>) -> Self {
+        Self { client, subscription, patience, memory: Arc::default() }
+    }
+
     /// An adapter that was not connected, for the subscription of the resource with this ID.
     #[cfg(test)]
     pub(crate) fn of(client: Client, id: &str) -> Self {
@@ -208,6 +211,19 @@ impl Azure {
     /// The kind of the credentials, as text.
     pub fn credentials(&self) -> String {
         self.client.credential_kind().map_or("fixed token".to_owned(), |kind| kind.to_string())
+    }
+
+    /// The same connection for another run: with the same credentials and rate limits, but without
+    /// what was read before.
+    #[must_use]
+    pub fn for_another_run(&self) -> Self {
+        Self { memory: Arc::default(), ..self.clone() }
+    }
+
+    /// The galleries if they were listed a moment ago.
+    pub(crate) async fn recent_galleries(&self) -> Option<Arc<GalleryListing>> {
+        let held = self.memory.galleries.lock().await;
+        held.recent(self.client.inner.time.now(), MAX_GALLERY_AGE)
     }
 
     /// Forgets the listings of disks and snapshots, after a change.

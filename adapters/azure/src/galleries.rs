@@ -70,15 +70,6 @@ impl GalleryListing {
         }
         one.versions = versions;
     }
-
-    /// The gallery and the definition of the version with this ID.
-    pub(crate) fn around(&self, version: &ArmId) -> Option<(&GalleryContent, &DefinitionContent)> {
-        let id = version.definition()?;
-        self.galleries.iter().find_map(|gallery| {
-            let one = gallery.definitions.iter().find(|one| one.definition.id == id)?;
-            Some((gallery, one))
-        })
-    }
 }
 
 impl Azure {
@@ -157,6 +148,21 @@ impl Azure {
     ) -> Result<Option<ImageVersion>, CloudError> {
         let query = VERSIONS.expanding("ReplicationStatus");
         self.client.find(VERSIONS.read, id.as_str(), &query).await
+    }
+
+    /// The definition of a version, from a listing of a moment ago or by its ID: what the mapping uses
+    /// of it never changes. `None` if it does not exist.
+    pub(crate) async fn find_definition_of(
+        &self,
+        version: &ArmId,
+    ) -> Result<Option<ImageDefinition>, CloudError> {
+        let Some(id) = version.definition() else { return Ok(None) };
+        if let Some(listed) = self.recent_galleries().await
+            && let Some(one) = listed.definition(&id)
+        {
+            return Ok(Some(one.definition.clone()));
+        }
+        self.client.find(DEFINITIONS.read, id.as_str(), &DEFINITIONS.query()).await
     }
 
     /// Reads the soft-deleted versions of all definitions in galleries with soft delete.

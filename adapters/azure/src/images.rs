@@ -96,17 +96,13 @@ impl Azure {
             return Ok(mapping.managed_image(&found, created.get(&arm).copied()));
         }
         let Some(version) = self.find_version(&arm).await? else { return Ok(None) };
-        let mut galleries = self.galleries().await?;
-        if galleries.around(&arm).is_none() {
-            galleries = self.fresh_galleries().await?;
-        }
-        let Some((around, one)) = galleries.around(&arm) else { return Ok(None) };
+        let Some(definition) = self.find_definition_of(&arm).await? else { return Ok(None) };
+        let Some(gallery) = definition.id.parent() else { return Ok(None) };
         // The gallery decides whether the version can be recovered, so it is read again.
-        let query = GALLERIES.query();
-        let gallery = self.client.get(GALLERIES.read, around.gallery.id.as_str(), &query).await?;
+        let gallery = self.client.get(GALLERIES.read, gallery.as_str(), &GALLERIES.query()).await?;
         let (gallery, sharing_unread) = self.with_sharing(gallery).await;
         let around = GalleryContent { gallery, sharing_unread, definitions: Vec::new() };
-        Ok(mapping.version(&around, &one.definition, &version))
+        Ok(mapping.version(&around, &definition, &version))
     }
 
     /// Reads when these managed images were created, as Resource Manager recorded it, if one of them

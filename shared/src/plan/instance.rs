@@ -147,7 +147,8 @@ pub fn not_allowed(instance: &Instance, policy: &Policy) -> Option<InstanceDecis
 pub fn asks_for(instance: &Instance, image: &Image, policy: &Policy) -> bool {
     let asked = instance.tags.get(&policy.tag_names.retire_when_imaged).map(str::trim);
     asked.is_some_and(|asked| {
-        !asked.is_empty() && (asked == image.image_id.as_str() || asked == &*image.name)
+        let is_id = asked.parse::<ImageId>().is_ok_and(|asked| asked == image.image_id);
+        !asked.is_empty() && (is_id || asked == &*image.name)
     })
 }
 

@@ -97,6 +97,11 @@ impl AzureFake {
         self.lock().clock = now;
     }
 
+    /// The time by the clock.
+    pub fn now(&self) -> Timestamp {
+        self.lock().clock
+    }
+
     /// Replaces all switches.
     pub fn set(&self, switches: Switches) {
         self.lock().faults.switches = switches;

@@ -36,11 +36,15 @@ fn function_violations(files: &[RustFile]) -> Vec<Violation> {
 fn the_functions_differ_in_their_names_only() {
     let mut files = rust_files(&root().join("functions"));
     files.retain(|file| file.path.ends_with("/src/main.rs"));
-    assert_eq!(files.len(), 4);
     for file in &mut files {
         file.path = file.path.trim_end_matches("/src/main.rs").to_owned();
     }
-    assert_none(&function_violations(&files));
+    // On Azure, one program contains all functions.
+    let (azure, lambda): (Vec<_>, Vec<_>) =
+        files.into_iter().partition(|file| file.path.starts_with("azure"));
+    assert_eq!((azure.len(), lambda.len()), (1, 4));
+    assert_none(&function_violations(&azure));
+    assert_none(&function_violations(&lambda));
 }
 
 #[test]

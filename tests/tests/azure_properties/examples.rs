@@ -130,3 +130,24 @@ fn a_version_that_is_being_deleted_keeps_its_state_tags() {
     let deleted = &fake.world().soft_deleted[0].version;
     assert!(folded_tag(&deleted.tags, "image-steward:expired-at").is_some());
 }
+
+/// The disk that an image was created from remains when the image is deleted. Its tag names the
+/// image, even if the image was older than those that a run tags.
+#[test]
+fn the_source_of_a_deleted_image_is_attributed_to_it() {
+    let source = disk_id(0);
+    let old = FleetVersion { source: Some(source.to_uppercase()), ..version(0, -90) };
+    let fleet = AzureFleet {
+        versions: vec![old, version(1, -80)],
+        disks: vec![FleetDisk::new(source), FleetDisk::new(disk_id(1))],
+        ..fleet()
+    };
+    let fake = AzureFake::new(&fleet);
+    let text = format!("keep = {{ last = 1 }}\n{AT_ONCE}\n[safety]");
+    run_functions(&fake, &policy(&text), day(0));
+    let world = fake.world();
+    let named = |one: &FleetDisk| folded_tag(&one.tags, "image-steward:image").map(str::to_owned);
+    let named: Vec<_> = world.disks.iter().map(named).collect();
+    assert_eq!(named, [None, Some(version_id(0).to_lowercase())]);
+    assert!(fake.changes().iter().any(|one| one.action.ends_with("versions/delete")));
+}

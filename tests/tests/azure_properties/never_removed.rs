@@ -218,6 +218,16 @@ fn what_is_removed_can_be_recovered_as_the_policy_requires() {
                     "{at}: {image} was removed, and has no state tag"
                 );
             }
+            // What a removed image was created from is attributed to an image.
+            for disk in sources_of(&changes.before, &changes.removed()) {
+                let id = disk.to_lowercase();
+                let left = changes.after.disks.iter().find(|one| one.id.to_lowercase() == id);
+                let named = |tags| folded_tag(tags, "image-steward:image").is_some();
+                prop_assert!(
+                    left.is_none_or(|one| named(&one.tags)),
+                    "{at}: {disk} is not attributed to an image"
+                );
+            }
             for id in changes.removed() {
                 if let Some(required) = policy.recycle_bin_days {
                     let days = recoverable_days(&changes.before, id).unwrap_or(0);
@@ -245,6 +255,15 @@ fn what_is_removed_can_be_recovered_as_the_policy_requires() {
         })
     });
     println!("{steps}");
+}
+
+/// The disks and snapshots from which these images were created.
+fn sources_of<'f>(fleet: &'f AzureFleet, removed: &BTreeSet<&str>) -> Vec<&'f str> {
+    let is_removed = |id: &str| removed.contains(id.to_lowercase().as_str());
+    let versions = fleet.versions.iter().filter(|one| is_removed(&one.id));
+    let images = fleet.images.iter().filter(|one| is_removed(&one.id));
+    let sources = versions.filter_map(|one| one.source.as_deref());
+    sources.chain(images.flat_map(|one| one.sources.iter().map(String::as_str))).collect()
 }
 
 /// A version that is being deleted, or was.

@@ -1,6 +1,7 @@
 //! Tests of the types. The responses are in `tests/fixtures`.
 
 mod arm_ids;
+mod find_image;
 mod findings;
 mod image_ids_in_json;
 mod json;

@@ -114,6 +114,17 @@ fn the_tag_contains_an_id_or_a_name() {
     assert!(!asks_for(&instance(""), &nameless, &policy));
 }
 
+/// The portal shows IDs as they were written, and image-steward in lower case.
+#[test]
+fn the_tag_contains_an_azure_id_in_any_spelling() {
+    let id = "/subscriptions/0f0e0d0c-1234-5678-9abc-def012345678/resourceGroups/Golden/providers/Microsoft.Compute/images/Web-1";
+    let image = Image { image_id: id.parse().unwrap(), ..image() };
+    for asked in [id, &id.to_uppercase(), &id.to_lowercase()] {
+        assert!(asks_for(&instance(asked), &image, &stop()), "{asked}");
+    }
+    assert!(!asks_for(&instance(&id[..id.len() - 1]), &image, &stop()));
+}
+
 #[test]
 fn any_doubt_keeps_the_instance() {
     let good = InstanceProtection::default();
