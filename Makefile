@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help prerequisites python venv build demo demo-azure lock test crash attacker soak reliability reliability-functions pace fuzz check deny words page package pictures bench-core \
-  functions packed dist archives deploy diff destroy e2e browser bench-functions bench-peers cli book verify-aws
+  functions packed dist archives deploy diff destroy e2e browser bench-functions bench-peers cli book verify-aws verify-azure
 
 # CI sets this to --locked. Leave it empty when you change dependencies.
 LOCKED ?=
@@ -202,6 +202,11 @@ export PROFILE
 verify-aws: $(DEMO) ## Verify assumptions about AWS on a real account: REGION, PROFILE, YES=1, ARGS (less than USD 0.01)
 	@$(VENV)/bin/python tests/verify_aws $(ARGS)
 
+# Needs only Python and the Azure CLI.
+export SUBSCRIPTION LOCATION
+verify-azure: | python ## Verify assumptions about Azure on a real subscription: SUBSCRIPTION, LOCATION, YES=1, ARGS (less than USD 0.05)
+	@$(PYTHON) tests/verify_azure $(ARGS)
+
 demo: $(DEMO) ## Run image-steward on a local AWS account and check the result
 	@echo "Building. The first build takes some minutes, because the AWS SDK is large."
 	@cargo build --quiet $(WORKSPACE)
@@ -224,6 +229,7 @@ test: $(TESTS) ## Run all tests except `make e2e` and `make browser`
 	$(PYTEST) -n $(WORKERS) tests/e2e
 	$(PYTEST) -n $(WORKERS) tests/docs
 	$(PYTEST) tests/verify_aws
+	$(PYTEST) tests/verify_azure
 	$(MAKE) reliability-functions
 
 # Optimized, and without the AWS SDK; see the profile `fast` in Cargo.toml.
