@@ -5,6 +5,7 @@ mod findings;
 mod image_ids_in_json;
 mod json;
 mod latest_versions;
+mod mapping;
 mod mutations;
 mod recorded;
 
