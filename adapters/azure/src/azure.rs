@@ -188,6 +188,14 @@ read_again! {
     fresh_disks_and_snapshots: disks_and_snapshots, disks, DisksAndSnapshots;
 }
 
+#[cfg(test)]
+impl Azure {
+    /// A connection that nothing was read with.
+    pub(crate) fn over(client: Client, subscription: AccountId) -> Self {
+        Self { client, subscription, patience: None, memory: Arc::default() }
+    }
+}
+
 impl Azure {
     /// The subscription whose images are managed.
     pub fn subscription(&self) -> &AccountId {

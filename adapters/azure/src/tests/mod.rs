@@ -8,6 +8,7 @@ mod latest_versions;
 mod mapping;
 mod mutations;
 mod recorded;
+mod updates;
 
 use std::path::PathBuf;
 
