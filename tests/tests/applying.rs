@@ -145,6 +145,17 @@ fn what_was_wanted_since_the_plan_is_left_alone() {
     assert_eq!(reasons(protected), [Reason::Protected { by: None }]);
 }
 
+/// On Azure, an image that was deleted and created again has the same ID.
+#[test]
+fn an_image_that_was_created_again_since_the_plan_stays() {
+    let outcome = after_the_plan(|fleet| {
+        fleet.images[1].created_at = "2026-11-22T11:59:00Z".parse().unwrap();
+    });
+    let changed: Vec<_> = outcome.changed().collect();
+    let [record] = &changed[..] else { panic!("{changed:?}") };
+    assert_eq!((record.resource.as_str(), record.change()), ("ami-2", Some(&Change::Gone)));
+}
+
 /// Two images that are removed share `snap-9`. With `"0d"` the provider would delete it with the
 /// last one.
 fn sharing(keep: &str) -> (Fake, Policy) {

@@ -55,6 +55,8 @@ pub(crate) const DELETE_SNAPSHOT: &str = "Microsoft.Compute/snapshots/delete";
 pub(crate) const DELETE_DISK: &str = "Microsoft.Compute/disks/delete";
 /// The permission to read the tags of one resource.
 pub(crate) const READ_TAGS: &str = "Microsoft.Resources/tags/read";
+/// The permission to read the permissions of the credentials.
+pub(crate) const READ_PERMISSIONS: &str = "Microsoft.Authorization/permissions/read";
 /// The permission to read when resources were created.
 pub(crate) const READ_RESOURCES: &str = "Microsoft.Resources/subscriptions/resources/read";
 /// The permission to write tags.
@@ -103,6 +105,7 @@ pub fn actions(of: RoleUse) -> Vec<&'static str> {
         QUERY_RESOURCE_GRAPH,
         READ_TAGS,
         READ_RESOURCES,
+        READ_PERMISSIONS,
     ];
     let more: &[&str] = match of {
         RoleUse::Plan => &[],

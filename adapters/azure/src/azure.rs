@@ -1,5 +1,6 @@
 //! The adapter: a subscription, and what was read of it a moment ago.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -118,6 +119,8 @@ struct Memory {
     disks: Mutex<Remembered<DisksAndSnapshots>>,
     /// The subscriptions of the last search for references, besides the own one.
     accounts: std::sync::Mutex<Vec<AccountId>>,
+    /// The subscriptions in which the credentials have the permissions that lists need.
+    checked: std::sync::Mutex<BTreeSet<AccountId>>,
     /// The last change of the tags of each image.
     tag_changes: std::sync::Mutex<TagChanges>,
 }
@@ -190,6 +193,14 @@ read_again! {
     fresh_disks_and_snapshots: disks_and_snapshots, disks, DisksAndSnapshots;
 }
 
+#[cfg(test)]
+impl Azure {
+    /// A connection that nothing was read with.
+    pub(crate) fn over(client: Client, subscription: AccountId) -> Self {
+        Self { client, subscription, patience: None, memory: Arc::default() }
+    }
+}
+
 impl Azure {
     pub(crate) fn new(client: Client, subscription: AccountId, patience: Option<Duration>) -> Self {
         Self { client, subscription, patience, memory: Arc::default() }
@@ -229,6 +240,16 @@ impl Azure {
     /// Forgets the listings of disks and snapshots, after a change.
     pub(crate) async fn forget_disks(&self) {
         *self.memory.disks.lock().await = Remembered::default();
+    }
+
+    pub(crate) fn was_checked(&self, subscription: &AccountId) -> bool {
+        let checked = self.memory.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        checked.contains(subscription)
+    }
+
+    pub(crate) fn note_checked(&self, subscription: &AccountId) {
+        let mut checked = self.memory.checked.lock().unwrap_or_else(PoisonError::into_inner);
+        checked.insert(subscription.clone());
     }
 
     /// The subscriptions of the last search for references, besides the own one.

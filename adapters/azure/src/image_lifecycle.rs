@@ -7,6 +7,8 @@
 //! An update sends the whole version as it was read, with the changed fields. It is not verified how
 //! Azure treats a `PATCH` without the target regions.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use jiff::{Timestamp, Unit};
 use serde_json::{Map, Value, json};
@@ -19,8 +21,14 @@ use crate::azure::{Azure, busy, unsupported};
 use crate::error::bad_response;
 use crate::images::{arm_id, now};
 use crate::operations::Started;
+use crate::tag_updates::VersionRead;
 use crate::types::{ImageVersion, ProvisioningState};
 
+/// How old the version may be that an update sends, when the update is sent. What others change in
+/// between, such as a tag that keeps the version, is lost.
+const MAX_BODY_AGE: Duration = Duration::from_secs(5);
+/// How often a version is read for one update.
+const MAX_READS: u32 = 3;
 /// The fields of a version that Azure sets, and that an update does not contain.
 const READ_ONLY: [&str; 5] = ["id", "name", "type", "systemData", "etag"];
 /// The same in its properties.
@@ -113,21 +121,34 @@ impl Azure {
             let message = format!("{image} is a managed image, which has no such property");
             return Err(unsupported(WRITE_VERSION, message));
         }
-        let query = VERSIONS.query();
-        let (mut body, version) = self.read_to_change(&id).await?;
-        refuse_if_changing(&id, &version)?;
-        refuse_if_blocked(&id, &version, change)?;
-        if has_values(&version, change) {
-            return Ok(Some(()));
+        for _ in 0..MAX_READS {
+            let query = VERSIONS.query();
+            let VersionRead { at: read_at, mut body, version } = self.read_to_change(&id).await?;
+            refuse_if_changing(&id, &version)?;
+            refuse_if_blocked(&id, &version, change)?;
+            if has_values(&version, change) {
+                return Ok(Some(()));
+            }
+            apply(&mut body, change).ok_or_else(|| {
+                bad_response(VERSIONS.read, format!("`{id}` has no publishingProfile"))
+            })?;
+            let age = || self.client.inner.time.now().saturating_sub(read_at);
+            let is_recent = || check() && age() <= MAX_BODY_AGE;
+            let sent = self
+                .client
+                .put_if_fresh(WRITE_VERSION, id.as_str(), &query, &body, &is_recent)
+                .await?;
+            match sent {
+                Some(started) => {
+                    self.follow(started).await?;
+                    return Ok(Some(()));
+                }
+                None if !check() => return Ok(None),
+                // Calls waited for the budget.
+                None => {}
+            }
         }
-        apply(&mut body, change).ok_or_else(|| {
-            bad_response(VERSIONS.read, format!("`{id}` has no publishingProfile"))
-        })?;
-        let sent =
-            self.client.put_if_fresh(WRITE_VERSION, id.as_str(), &query, &body, check).await?;
-        let Some(started) = sent else { return Ok(None) };
-        self.follow(started).await?;
-        Ok(Some(()))
+        Err(busy(WRITE_VERSION, format!("`{id}` was not changed: the calls waited too long")))
     }
 
     /// Waits for an operation if a person waits; else leaves it to the next run.

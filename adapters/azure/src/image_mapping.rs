@@ -12,7 +12,8 @@ use crate::arm_id::ArmId;
 use crate::galleries::GalleryContent;
 use crate::types::{
     Architecture, Gallery, ImageDefinition, ImageVersion, Location, Lock, ManagedImage, OsState,
-    OsType, ProvisioningState, ReplicationState, SharingGroupKind, SharingPermission, SharingState,
+    OsType, ProvisioningState, RegionalReplication, ReplicationState, SharingGroupKind,
+    SharingPermission, SharingState,
 };
 
 /// What an image is mapped with.
@@ -99,6 +100,9 @@ impl Mapping<'_> {
             created_at: image.system_data.created_at.or(created_at),
             state: match &properties.provisioning_state {
                 ProvisioningState::Succeeded => ImageState::Available,
+                // An update that failed has the same state as a creation that failed, and the image is
+                // still usable after it.
+                ProvisioningState::Failed => ImageState::Error,
                 other => changing(other),
             },
             platform: Some(platform(&os.os_type).into()),
@@ -168,11 +172,18 @@ fn state_of(version: &ImageVersion) -> ImageState {
             }
         }
         (ProvisioningState::Succeeded, None) => excluded_or_available(version),
-        // An update that failed leaves the replicas of the version as they are. Only a version without
-        // any replica was never usable.
+        // An update that failed leaves the replicas of the version as they are. Only a version whose
+        // replication failed in every region was never usable. A region without a state is unknown.
         (ProvisioningState::Failed, Some(summary)) => {
-            let never = summary.iter().all(|one| one.state == ReplicationState::Failed);
-            if never { ImageState::Failed } else { ImageState::Error }
+            let targets = properties.publishing_profile.target_regions.iter().flatten();
+            let mut known = targets.map(|one| summary.iter().any(|of| of.region == one.name));
+            let is_failed = |one: &RegionalReplication| one.state == ReplicationState::Failed;
+            let never = !summary.is_empty() && summary.iter().all(is_failed);
+            let is_known = properties.publishing_profile.target_regions.is_some();
+            match never && is_known && known.all(|known| known) {
+                true => ImageState::Failed,
+                false => ImageState::Error,
+            }
         }
         (ProvisioningState::Failed, None) => ImageState::Error,
         (other, _) => changing(other),
@@ -192,13 +203,15 @@ fn changing(state: &ProvisioningState) -> ImageState {
         ProvisioningState::Creating => ImageState::Pending,
         ProvisioningState::Updating | ProvisioningState::Migrating => ImageState::Transient,
         ProvisioningState::Deleting => ImageState::Deregistered,
-        ProvisioningState::Failed => ImageState::Failed,
+        ProvisioningState::Failed => ImageState::Error,
         ProvisioningState::Succeeded | ProvisioningState::Unknown(_) => ImageState::Unknown,
     }
 }
 
 /// Whether the version can be recovered after its deletion. Soft delete needs the gallery, the
 /// definition and the version in one Region, and does not accept a version whose creation failed.
+/// During a change of the gallery, and after one that failed, soft delete may not have the state that
+/// the gallery shows.
 fn recovery_of(
     gallery: &Gallery,
     definition: &ImageDefinition,
@@ -208,12 +221,12 @@ fn recovery_of(
     let soft_delete = &gallery.properties.soft_delete;
     let is_one_region =
         gallery.location == definition.location && gallery.location == version.location;
+    let is_settled = gallery.properties.provisioning_state == ProvisioningState::Succeeded;
+    let is_certain = soft_delete.is_enabled && is_settled && is_one_region;
     match soft_delete.retention_period_in_days {
         // A restored shallow version would need a source that may be gone by then.
         _ if version.properties.is_shallow() => Recoverability::Unsupported,
-        Some(days) if soft_delete.is_enabled && is_one_region && state != ImageState::Failed => {
-            Recoverability::Days(days)
-        }
+        Some(days) if is_certain && state != ImageState::Failed => Recoverability::Days(days),
         _ => Recoverability::Unsupported,
     }
 }

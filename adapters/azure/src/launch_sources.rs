@@ -62,6 +62,17 @@ pub(crate) enum Launched {
     Unknown,
 }
 
+impl Launched {
+    /// What the image references of a running resource show.
+    pub(crate) fn of<'a>(mut targets: impl Iterator<Item = &'a ImageTarget>) -> Self {
+        let is_unknown = targets.any(|target| {
+            matches!(target, ImageTarget::Definition { exact: None, .. })
+                || matches!(target, ImageTarget::Shared(shared) if shared.version.is_none())
+        });
+        if is_unknown { Self::Unknown } else { Self::Named }
+    }
+}
+
 /// The resources of each source, or why it could not be read.
 #[derive(Debug)]
 pub(crate) struct LaunchingResources(
@@ -80,7 +91,7 @@ impl LaunchingResources {
 
 impl Azure {
     /// The subscriptions in which references are searched.
-    fn searched(&self) -> Vec<AccountId> {
+    pub(crate) fn searched(&self) -> Vec<AccountId> {
         let mut all = self.accounts();
         all.push(self.subscription.clone());
         all.sort();
@@ -121,6 +132,7 @@ impl Azure {
         &self,
         subscription: &AccountId,
     ) -> Result<Vec<LaunchingResource>, CloudError> {
+        self.check_permissions(subscription).await?;
         let found: Vec<VirtualMachine> = self.list_in(VIRTUAL_MACHINES, subscription).await?;
         Ok(found
             .into_iter()
@@ -286,10 +298,7 @@ fn running(
     storage: &MachineStorage,
 ) -> LaunchingResource {
     let targets = storage.targets();
-    let is_unknown = targets.iter().any(|target| {
-        matches!(target, ImageTarget::Definition { exact: None, .. })
-            || matches!(target, ImageTarget::Shared(shared) if shared.version.is_none())
-    });
+    let launched = Launched::of(targets.iter());
     let disks = storage.os_disk.iter().chain(&storage.data_disks).chain(&storage.data_sources);
     LaunchingResource {
         kind,
@@ -297,7 +306,7 @@ fn running(
         name,
         location,
         targets,
-        launched: if is_unknown { Launched::Unknown } else { Launched::Named },
+        launched,
         disks: disks.cloned().collect(),
     }
 }

@@ -15,6 +15,7 @@ mod credentials;
 mod endpoint;
 mod error;
 mod galleries;
+mod granted;
 mod image_lifecycle;
 mod image_mapping;
 mod images;

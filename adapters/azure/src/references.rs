@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use steward::cloud::{CloudError, ReferenceReader, SourceAnswer};
 use steward::model::{
-    ImageId, Reference, ReferenceKind, ReferenceScope, SnapshotId, SnapshotReference, Source,
-    TemplateVersions,
+    AccountId, ImageId, Reference, ReferenceKind, ReferenceScope, SnapshotId, SnapshotReference,
+    Source, TemplateVersions,
 };
 
 use crate::arm_id::ArmId;
@@ -46,8 +46,10 @@ impl ReferenceReader for Azure {
             })
             .collect();
         answers.push(answer(Source::ImageVersions, Ok(self.sources_of_versions(&galleries))));
+        let searched = self.searched();
         let rows = rows.map(|rows| {
-            rows.iter().flat_map(|row| self.means(&launch_source(row), &galleries)).collect()
+            let launching = rows.iter().map(|row| launch_source(row, &searched));
+            launching.flat_map(|one| self.means(&one, &galleries)).collect()
         });
         answers.push(answer(Source::ResourceGraph, rows));
         answers
@@ -62,7 +64,9 @@ impl ReferenceReader for Azure {
             return Ok(Vec::new());
         }
         let (galleries, rows) = futures_util::try_join!(self.galleries(), self.graph_rows())?;
-        let all = rows.iter().flat_map(|row| self.means(&launch_source(row), &galleries));
+        let searched = self.searched();
+        let launching = rows.iter().map(|row| launch_source(row, &searched));
+        let all = launching.flat_map(|one| self.means(&one, &galleries));
         Ok(all.filter(|one| images.contains(&one.image_id)).collect())
     }
 
@@ -246,8 +250,9 @@ fn shared_definition<'a>(
     gallery.definitions.iter().find(|one| one.definition.id.name() == shared.definition)
 }
 
-/// A row of Resource Graph as a launch source.
-fn launch_source(row: &GraphRow) -> LaunchingResource {
+/// A row of Resource Graph as a launch source. The subscriptions in `searched` are also read by the
+/// Compute API, which shows the versions of what is running there. Elsewhere, only the row can.
+fn launch_source(row: &GraphRow, searched: &[AccountId]) -> LaunchingResource {
     let kind = match &row.kind {
         ResourceKind::VirtualMachine => ReferenceKind::VirtualMachine,
         ResourceKind::ScaleSet => ReferenceKind::ScaleSet,
@@ -255,14 +260,22 @@ fn launch_source(row: &GraphRow) -> LaunchingResource {
         ResourceKind::BuilderTemplate => ReferenceKind::ImageTemplate,
         ResourceKind::Other(word) => ReferenceKind::Other(word.as_str().into()),
     };
-    let id = ArmId::parse(&row.resource).map_or_else(|_| row.resource.clone(), |id| id.to_string());
+    let parsed = ArmId::parse(&row.resource).ok();
+    let is_searched = |id: &ArmId| searched.iter().any(|one| one.as_str() == id.subscription());
+    let is_running =
+        matches!(kind, ReferenceKind::VirtualMachine | ReferenceKind::ScaleSetInstance);
+    let launched = match is_running && !parsed.as_ref().is_some_and(is_searched) {
+        true => Launched::of(row.targets.iter()),
+        false => Launched::Nothing,
+    };
+    let id = parsed.map_or_else(|| row.resource.clone(), |id| id.to_string());
     LaunchingResource {
         kind,
         id,
         name: None,
         location: row.location.clone(),
         targets: row.targets.iter().cloned().collect(),
-        launched: Launched::Nothing,
+        launched,
         disks: Vec::new(),
     }
 }
@@ -295,4 +308,41 @@ fn managers(used: &ArmId, by: &[ArmId]) -> Vec<SnapshotReference> {
         other => ReferenceKind::Other(other.into()),
     };
     by.iter().filter_map(|id| snapshot_reference(used, kind(id), id.as_str())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const OTHER: &str = "11111111-1111-1111-1111-111111111111";
+
+    fn row(resource_type: &str, reference: &serde_json::Value) -> GraphRow {
+        let row = json!({
+            "id": format!("/subscriptions/{OTHER}/resourceGroups/g/providers/{resource_type}/one"),
+            "type": resource_type, "location": "westus",
+            "properties": {"storageProfile": {"imageReference": reference}},
+        });
+        serde_json::from_value(row).unwrap()
+    }
+
+    #[test]
+    fn a_machine_elsewhere_that_names_only_a_definition_may_have_any_version() {
+        let definition = format!(
+            "/subscriptions/{OTHER}/resourceGroups/g/providers/Microsoft.Compute/galleries/g/images/i"
+        );
+        let latest = json!({"id": definition});
+        let exact = json!({"id": definition, "exactVersion": "1.0.0"});
+        let machine = "Microsoft.Compute/virtualMachines";
+        let set = "Microsoft.Compute/virtualMachineScaleSets";
+        let launched =
+            |row: &GraphRow, searched: &[AccountId]| launch_source(row, searched).launched;
+        assert_eq!(launched(&row(machine, &latest), &[]), Launched::Unknown);
+        assert_eq!(launched(&row(machine, &exact), &[]), Launched::Named);
+        assert_eq!(launched(&row(set, &latest), &[]), Launched::Nothing);
+        // Its disks were read.
+        let searched = [OTHER.parse().unwrap()];
+        assert_eq!(launched(&row(machine, &latest), &searched), Launched::Nothing);
+    }
 }

@@ -14,8 +14,9 @@ use steward::model::ResourceId;
 
 use crate::api::VERSIONS;
 use crate::arm_id::ArmId;
-use crate::azure::Azure;
+use crate::azure::{Azure, busy};
 use crate::error::bad_response;
+use crate::image_mapping::tags_of;
 use crate::types::{ImageVersion, ProvisioningState};
 
 /// How long after a change of its tags a version may be updating. An assumption: no replica changes,
@@ -59,23 +60,49 @@ impl Azure {
     }
 
     /// Reads a version in order to change it. If this run has tagged it, waits until it is no longer
-    /// updated.
-    pub(crate) async fn read_to_change(
-        &self,
-        id: &ArmId,
-    ) -> Result<(Map<String, Value>, ImageVersion), CloudError> {
+    /// updated and shows the tags: an update sends the tags that were read, and would remove others.
+    pub(crate) async fn read_to_change(&self, id: &ArmId) -> Result<VersionRead, CloudError> {
         loop {
+            let at = self.client.inner.time.now();
             let body: Map<String, Value> =
                 self.client.get(VERSIONS.read, id.as_str(), &VERSIONS.query()).await?;
             let version: ImageVersion = serde_json::from_value(Value::Object(body.clone()))
                 .map_err(|problem| bad_response(VERSIONS.read, problem.to_string()))?;
             let is_updating = version.properties.provisioning_state == ProvisioningState::Updating;
-            if !is_updating || self.since_tagged(id.as_str(), None).is_none() {
-                return Ok((body, version));
+            let lacks_tags = self.lacks_own_tags(id, &version);
+            if !is_updating && !lacks_tags {
+                return Ok(VersionRead { at, body, version });
             }
-            self.client.inner.time.sleep(READ_EVERY).await;
+            match self.since_tagged(id.as_str(), None) {
+                Some(_) => self.client.inner.time.sleep(READ_EVERY).await,
+                None if lacks_tags => {
+                    let message = format!("`{id}` does not show the tags that were just written");
+                    return Err(busy(VERSIONS.read, message));
+                }
+                None => return Ok(VersionRead { at, body, version }),
+            }
         }
     }
+
+    /// Whether a version, as it was read, lacks tags that this run has written.
+    fn lacks_own_tags(&self, id: &ArmId, version: &ImageVersion) -> bool {
+        let changes = self.tag_changes();
+        let Some(change) = changes.get(id.as_str()) else { return false };
+        if change.body["operation"] != "Merge" {
+            return false;
+        }
+        let written = change.body["properties"]["tags"].as_object();
+        let held = tags_of(&version.tags);
+        written.into_iter().flatten().any(|(name, value)| held.get(name) != value.as_str())
+    }
+}
+
+/// A version that was read in order to change it.
+pub(crate) struct VersionRead {
+    /// When the read began, by the client's clock.
+    pub(crate) at: Duration,
+    pub(crate) body: Map<String, Value>,
+    pub(crate) version: ImageVersion,
 }
 
 #[cfg(test)]

@@ -213,6 +213,10 @@ impl<'a> Rechecker<'a> {
         let listed = self.listings.as_ref().map(|listings| listings.references.as_ref());
         let listed = listed.transpose().map_err(Clone::clone)?;
         let Some(mut found) = images.get(image).cloned() else { return Ok(Some(Change::Gone)) };
+        // On Azure, an image that was deleted and created again has the same ID.
+        if found.created_at != decision.created_at {
+            return Ok(Some(Change::Gone));
+        }
         let listed = listed.and_then(|listed| listed.get(image));
         let mut current = listed.cloned().unwrap_or_default();
         current.extend(references.iter().filter(|one| one.image_id == *image).cloned());
@@ -222,6 +226,10 @@ impl<'a> Rechecker<'a> {
         if found.state != ImageState::Disabled {
             let with = self.permissions.images.recent(image, check.began);
             found.launch_permissions = with.map(Into::into);
+        }
+        // Whoever may launch an image that stays shared is read together with it.
+        if found.launch_permissions_unread.is_some() {
+            return Ok(Some(Change::LaunchPermissions));
         }
         let (account, now) = (&self.plan.account, self.plan.planned_at);
         let kept = plan::recheck(decision, &found, account, &current, self.policy, now);

@@ -467,8 +467,8 @@ impl PlanFacts<'_> {
 
 /// Checks again whether an image that a plan removes must be kept, and returns the reasons.
 ///
-/// `image` and its `references` have just been read. Its family and age cannot have changed since
-/// planning.
+/// `image` and its `references` have just been read. It was created when the planned image was, so its
+/// family and age cannot have changed since planning.
 pub fn recheck(
     decision: &Decision,
     image: &Image,

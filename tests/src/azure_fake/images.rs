@@ -202,7 +202,8 @@ impl FakeSubscription {
                 FleetState::Creating => ImageState::Pending,
                 FleetState::Updating | FleetState::Migrating => ImageState::Transient,
                 FleetState::Deleting => ImageState::Deregistered,
-                FleetState::Failed => ImageState::Failed,
+                // An update that failed has the same state as a creation that failed.
+                FleetState::Failed => ImageState::Error,
                 FleetState::Succeeded => ImageState::Available,
             },
             architecture: Some("x64".into()),

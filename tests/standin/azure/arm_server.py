@@ -29,6 +29,7 @@ from arm_types import (
     LOCKS,
     MACHINES,
     OPERATIONS,
+    PERMISSIONS,
     RESOURCES,
     SOFT_DELETED,
     SUBSCRIPTIONS,
@@ -95,7 +96,7 @@ def route(method: str, target: Target) -> tuple[Route, Kind] | None:
             return Route(resource_graph.query, f"{kind.name}/read"), kind
         if method != "GET" or kind_name in (GRAPH, TAGS, *OPERATIONS):
             return None
-        handler = reads.soft_deleted if kind_name == SOFT_DELETED else reads.collection
+        handler = _LISTS.get(kind_name, reads.collection)
         return Route(handler, f"{kind.name}/read", listed=True), kind
     kind = KINDS.get(kind_name)
     handler = _RESOURCES.get(kind_name, _COMMON).get(method)
@@ -131,6 +132,10 @@ def _outside_providers(method: str, target: Target) -> tuple[Route, Kind] | None
     return None
 
 
+_LISTS: dict[str, Handler] = {
+    SOFT_DELETED: reads.soft_deleted,
+    PERMISSIONS: reads.permissions,
+}
 _COMMON: dict[str, Handler] = {"GET": reads.get, "DELETE": deletes.delete}
 _TAGS: dict[str, Handler] = {
     "GET": arm_tags.read,

@@ -19,6 +19,7 @@ INSTANCES = f"{SCALE_SETS}/virtualmachines"
 VOLUMES = "microsoft.compute/disks"
 SNAPSHOTS = "microsoft.compute/snapshots"
 LOCKS = "microsoft.authorization/locks"
+PERMISSIONS = "microsoft.authorization/permissions"
 TEMPLATES = "microsoft.virtualmachineimages/imagetemplates"
 TAGS = "microsoft.resources/tags"
 GRAPH = "microsoft.resourcegraph/resources"
@@ -123,6 +124,7 @@ KINDS: dict[str, Kind] = {
         "DiskOperations",
     ),
     LOCKS: Kind("Microsoft.Authorization/locks", ("2020-05-01",)),
+    PERMISSIONS: Kind("Microsoft.Authorization/permissions", ("2022-04-01",)),
     TEMPLATES: Kind("Microsoft.VirtualMachineImages/imageTemplates", ("2025-10-01",)),
     TAGS: Kind("Microsoft.Resources/tags", ("2021-04-01", "2024-11-01", "2025-04-01")),
     GRAPH: Kind("Microsoft.ResourceGraph/resources", ("2021-03-01",)),

@@ -124,6 +124,7 @@ class Switches:
             "restored_tags": (str, "lost"),
             "tags_update_versions": (bool, False),
             "lingering_reads": (int, 0),
+            "granted": (list, ["*"]),
         }
         for name, value in raw.items():
             if name not in known:
@@ -155,6 +156,7 @@ class Switches:
         self.restored_tags: str = value("restored_tags")
         self.tags_update_versions: bool = value("tags_update_versions")
         self.lingering_reads: int = value("lingering_reads")
+        self.granted: list[str] = value("granted")
         if self.page_size is not None and self.page_size < 1:
             self._errors.append("page_size: must be at least 1")
         if self.restored_tags not in ("lost", "kept"):

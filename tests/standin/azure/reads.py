@@ -132,6 +132,17 @@ def soft_deleted(call: Call) -> HttpResponse:
     return page(call, found, lambda one: entries[one.key].body(with_dates))
 
 
+def permissions(call: Call) -> HttpResponse:
+    """The permissions of the caller in a subscription: those of the switch `granted`."""
+    granted = {
+        "actions": call.switches.granted,
+        "notActions": [],
+        "dataActions": [],
+        "notDataActions": [],
+    }
+    return answer({"value": [granted]})
+
+
 def delete_soft_deleted(call: Call) -> HttpResponse:
     """Delete a soft-deleted version permanently."""
     world, target = call.world, call.target

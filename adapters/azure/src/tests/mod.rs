@@ -6,8 +6,10 @@ mod findings;
 mod image_ids_in_json;
 mod json;
 mod latest_versions;
+mod mapping;
 mod mutations;
 mod recorded;
+mod updates;
 
 use std::path::PathBuf;
 
