@@ -1,6 +1,6 @@
 //! References to images: which images the launch sources mean.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -49,6 +49,7 @@ impl ReferenceReader for Azure {
         let rows = rows.map(|rows| {
             rows.iter().flat_map(|row| self.means(&launch_source(row), &galleries)).collect()
         });
+        let rows = rows.map(|rows| without_known(rows, &answers));
         answers.push(answer(Source::ResourceGraph, rows));
         answers
     }
@@ -267,6 +268,15 @@ fn launch_source(row: &GraphRow) -> LaunchingResource {
     }
 }
 
+/// The references that the listings do not contain. A listing has the name of the resource too.
+fn without_known(mut rows: Vec<Reference>, answers: &[SourceAnswer]) -> Vec<Reference> {
+    let listed = answers.iter().flat_map(|one| one.found.iter().flatten());
+    let known: HashSet<(&ImageId, &str)> =
+        listed.map(|one| (&one.image_id, one.arn.as_ref())).collect();
+    rows.retain(|one| !known.contains(&(&one.image_id, one.arn.as_ref())));
+    rows
+}
+
 fn answer(source: Source, found: Result<Vec<Reference>, CloudError>) -> SourceAnswer {
     SourceAnswer { source, found, ignored: Vec::new() }
 }
@@ -295,4 +305,34 @@ fn managers(used: &ArmId, by: &[ArmId]) -> Vec<SnapshotReference> {
         other => ReferenceKind::Other(other.into()),
     };
     by.iter().filter_map(|id| snapshot_reference(used, kind(id), id.as_str())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_about_a_listed_resource_is_no_second_reference() {
+        let group = "/subscriptions/0f0e0d0c-1234-5678-9abc-def012345678/resourcegroups/g";
+        let image = |name| format!("{group}/providers/microsoft.compute/images/{name}");
+        let reference = |name, by: &str| {
+            let image: ImageId = image(name).parse().unwrap();
+            Reference::new(image, ReferenceKind::VirtualMachine, by)
+        };
+        let listed = Reference { name: Some("vm".into()), ..reference("a", "vm") };
+        let failed = CloudError {
+            call: "Microsoft.Compute/virtualMachineScaleSets/read",
+            kind: steward::cloud::ErrorKind::Denied,
+            code: String::new(),
+            message: String::new(),
+        };
+        let answers = [
+            answer(Source::VirtualMachines, Ok(vec![listed])),
+            answer(Source::ScaleSets, Err(failed)),
+        ];
+        let others = [reference("b", "vm"), reference("a", "another vm")];
+        let mut rows = vec![reference("a", "vm")];
+        rows.extend(others.clone());
+        assert_eq!(without_known(rows, &answers), others);
+    }
 }
