@@ -35,7 +35,7 @@ from process import Process, wait_for
 ID = "11111111-1111-1111-1111-111111111111"
 """The subscription of the stand-in, unless a world says otherwise."""
 OTHER = "22222222-2222-2222-2222-222222222222"
-AT_ONCE = {"polls": 0, "seconds": 0, "retry_after": None}
+AT_ONCE = {"polls": 0, "seconds": 0, "retry_after": 1}
 """The setting of the stand-in with which operations end at the next call."""
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)")
 AZ = """#!/bin/sh

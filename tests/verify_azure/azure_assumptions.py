@@ -23,7 +23,7 @@ ASSUMPTIONS = {
     "replication": "a complete version reports `Completed` for each of its Regions",
     "version-source": "a complete version names its source",
     "id-case": "an id in capitals finds the same resource",
-    "rate-headers": "responses contain the remaining calls of the operation group",
+    "rate-headers": "responses contain the remaining calls of their budget",
     "tag-colon": "the name of a tag may contain a colon",
     "tag-case": "a tag with another case of its name replaces the existing one",
     "tag-delete-value": "deleting a tag with another value deletes nothing",

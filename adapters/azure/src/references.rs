@@ -1,6 +1,6 @@
 //! References to images: which images the launch sources mean.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -51,6 +51,7 @@ impl ReferenceReader for Azure {
             let launching = rows.iter().map(|row| launch_source(row, &searched));
             launching.flat_map(|one| self.means(&one, &galleries)).collect()
         });
+        let rows = rows.map(|rows| without_known(rows, &answers));
         answers.push(answer(Source::ResourceGraph, rows));
         answers
     }
@@ -280,6 +281,15 @@ fn launch_source(row: &GraphRow, searched: &[AccountId]) -> LaunchingResource {
     }
 }
 
+/// The references that the listings do not contain. A listing has the name of the resource too.
+fn without_known(mut rows: Vec<Reference>, answers: &[SourceAnswer]) -> Vec<Reference> {
+    let listed = answers.iter().flat_map(|one| one.found.iter().flatten());
+    let known: HashSet<(&ImageId, &str)> =
+        listed.map(|one| (&one.image_id, one.arn.as_ref())).collect();
+    rows.retain(|one| !known.contains(&(&one.image_id, one.arn.as_ref())));
+    rows
+}
+
 fn answer(source: Source, found: Result<Vec<Reference>, CloudError>) -> SourceAnswer {
     SourceAnswer { source, found, ignored: Vec::new() }
 }
@@ -344,5 +354,30 @@ mod tests {
         // Its disks were read.
         let searched = [OTHER.parse().unwrap()];
         assert_eq!(launched(&row(machine, &latest), &searched), Launched::Nothing);
+    }
+
+    #[test]
+    fn a_row_about_a_listed_resource_is_no_second_reference() {
+        let group = "/subscriptions/0f0e0d0c-1234-5678-9abc-def012345678/resourcegroups/g";
+        let image = |name| format!("{group}/providers/microsoft.compute/images/{name}");
+        let reference = |name, by: &str| {
+            let image: ImageId = image(name).parse().unwrap();
+            Reference::new(image, ReferenceKind::VirtualMachine, by)
+        };
+        let listed = Reference { name: Some("vm".into()), ..reference("a", "vm") };
+        let failed = CloudError {
+            call: "Microsoft.Compute/virtualMachineScaleSets/read",
+            kind: steward::cloud::ErrorKind::Denied,
+            code: String::new(),
+            message: String::new(),
+        };
+        let answers = [
+            answer(Source::VirtualMachines, Ok(vec![listed])),
+            answer(Source::ScaleSets, Err(failed)),
+        ];
+        let others = [reference("b", "vm"), reference("a", "another vm")];
+        let mut rows = vec![reference("a", "vm")];
+        rows.extend(others.clone());
+        assert_eq!(without_known(rows, &answers), others);
     }
 }
