@@ -42,7 +42,7 @@ impl ReferenceReader for AzureFake {
         let mut answers: Vec<SourceAnswer> = SOURCES
             .into_iter()
             .map(|(source, kind, action)| SourceAnswer {
-                source: source.clone(),
+                source,
                 found: inner.listed(kind, action, &scope.accounts),
                 ignored: Vec::new(),
             })
@@ -68,7 +68,7 @@ impl ReferenceReader for AzureFake {
         }
         let mut inner = self.begin();
         let mut found = Vec::new();
-        for (_, kind, action) in [SOURCES[0].clone(), SOURCES[2].clone()] {
+        for (_, kind, action) in [SOURCES[0], SOURCES[2]] {
             found.extend(inner.listed(kind, action, &[])?);
         }
         found.retain(|one| images.contains(&one.image_id));

@@ -3,7 +3,7 @@
 //! Each clause is written once, for any [`AzureAccount`], and runs on the in-memory fake. Where Azure
 //! does not document a behavior, no clause requires it: [`AzureHabits`] lists these.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod disks;
 mod lifecycle;

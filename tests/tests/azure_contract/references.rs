@@ -190,7 +190,7 @@ fn elsewhere() -> AzureFleet {
 pub async fn named_subscriptions_are_read_completely<A: AzureAccount>() {
     let account = A::with(elsewhere()).await;
     let source = Source::VirtualMachines;
-    assert_eq!(of(&account, source.clone(), &[]).await, Vec::<String>::new());
+    assert_eq!(of(&account, source, &[]).await, Vec::<String>::new());
     let found = of(&account, source, &[NAMED]).await;
     assert_eq!(found, ["gold/web/1.0.0 virtual_machine a"]);
 }

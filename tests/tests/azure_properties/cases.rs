@@ -40,8 +40,7 @@ pub fn check_all<S: Strategy>(
                 let start = seed + u64::from(number);
                 bytes.iter_mut().zip(start.to_le_bytes()).for_each(|(to, from)| *to = from);
                 let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
-                let result =
-                    TestRunner::new_with_rng(config, rng).run(&strategy(), |case| property(case));
+                let result = TestRunner::new_with_rng(config, rng).run(&strategy(), property);
                 result.err().map(|error| format!("{name}, STEWARD_SEED={start}: {error}"))
             })
         };
