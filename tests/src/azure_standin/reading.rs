@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use steward::model::Tags;
 
+use super::writing::GONE;
 use crate::azure_fake::{
     AzureFleet, FleetDisk, FleetManagedImage, FleetSoftDeleted, FleetTarget, FleetVersion, Replica,
 };
@@ -40,6 +41,7 @@ fn version(body: &Value) -> FleetVersion {
         &storage["source"]["virtualMachineId"],
         &storage["osDiskImage"]["source"]["id"],
     ];
+    let source = places.into_iter().find_map(Value::as_str).filter(|id| *id != GONE);
     let target = |one: &Value| {
         let replica = array(replicas).iter().find(|replica| replica["region"] == one["name"]);
         FleetTarget {
@@ -58,7 +60,7 @@ fn version(body: &Value) -> FleetVersion {
         targets: array(&profile["targetRegions"]).iter().map(target).collect(),
         replicas_read: !replicas.is_null(),
         shallow: profile["replicationMode"] == "Shallow",
-        source: places.into_iter().find_map(Value::as_str).map(str::to_owned),
+        source: source.map(str::to_owned),
         tags: tags(body),
         operation: None,
     }

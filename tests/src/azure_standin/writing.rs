@@ -10,8 +10,11 @@ use crate::azure_fake::{
     FleetSoftDeleted, FleetTarget, FleetVersion, HolderKind,
 };
 
+/// The source of versions without one in the fleet.
+pub(super) const GONE: &str = "/subscriptions/00000000-0000-4000-8000-000000000000/resourceGroups/gone/providers/Microsoft.Compute/images/gone";
 const LOCATION: &str = "westeurope";
-const GRACE_DAYS: u32 = 7;
+/// In the fake, a version that can no longer be used cannot be restored either.
+const GRACE_DAYS: u32 = 0;
 
 /// The world file of a fleet, at the time at which the fake starts.
 pub(super) fn world(fleet: &AzureFleet) -> Value {
@@ -173,7 +176,11 @@ fn target(one: &FleetTarget) -> Value {
 /// different places.
 fn storage(one: &FleetVersion) -> Value {
     let mut storage = json!({"osDiskImage": {"sizeInGB": 30, "hostCaching": "ReadWrite"}});
-    let Some(source) = &one.source else { return storage };
+    let Some(source) = &one.source else {
+        // Every version has a source. This one does not exist any more.
+        storage["source"] = json!({"id": GONE});
+        return storage;
+    };
     let folded = source.to_ascii_lowercase();
     if folded.contains("/disks/") || folded.contains("/snapshots/") {
         storage["osDiskImage"]["source"] = json!({"id": source});
@@ -271,11 +278,14 @@ fn holder(one: &FleetHolder) -> Value {
             "publisher": "Canonical", "offer": one.image, "sku": "server", "version": "latest",
         }),
     };
-    let storage = json!({
+    let mut storage = json!({
         "imageReference": reference,
         "osDisk": {"osType": "Linux", "createOption": "FromImage", "caching": "ReadWrite"},
         "dataDisks": [],
     });
+    if one.kind != HolderKind::ScaleSet {
+        storage["osDisk"]["managedDisk"] = json!({"id": os_disk(&one.id)});
+    }
     let (kind, properties) = match one.kind {
         HolderKind::VirtualMachine => (
             "Microsoft.Compute/virtualMachines",
@@ -331,6 +341,13 @@ fn holder(one: &FleetHolder) -> Value {
         _ => {}
     }
     body
+}
+
+/// The OS disk of a virtual machine, which is not in the content of the stand-in.
+fn os_disk(machine: &str) -> String {
+    let parts: Vec<&str> = machine.split('/').collect();
+    let name = parts[parts.len() - 1];
+    format!("{}/providers/Microsoft.Compute/disks/{name}-os", parts[..5].join("/"))
 }
 
 fn template_source(image: &str) -> Value {
