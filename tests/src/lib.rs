@@ -5,7 +5,8 @@
 //! the same [`switches::Switches`]. The contract in `tests/tests/contract/` verifies that they
 //! behave the same, so that tests on the fake also hold for the adapter.
 //!
-//! [`azure_fake::AzureFake`] is an Azure subscription in memory.
+//! [`azure_fake::AzureFake`] is an Azure subscription in memory, and [`azure_standin::AzureStandin`] is
+//! one behind a local HTTPS server. Their contract is in `tests/tests/azure_contract/`.
 
 #![expect(
     clippy::unwrap_used,
@@ -14,6 +15,7 @@
 )]
 
 pub mod azure_fake;
+pub mod azure_standin;
 pub mod fake;
 pub mod fleet;
 pub mod golden;
@@ -24,6 +26,7 @@ pub mod short_ids;
 pub mod source_text;
 #[cfg(feature = "wire")]
 pub mod standin;
+mod standin_process;
 pub mod switches;
 
 /// For removals whose check never becomes too old.

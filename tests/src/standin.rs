@@ -1,10 +1,8 @@
 //! The stand-in: a local AWS account in a separate process.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::OnceLock;
 
 use serde_json::Value;
@@ -13,6 +11,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::fleet::Fleet;
 use crate::http;
+use crate::standin_process;
 use crate::switches::Switches;
 
 /// A running stand-in. It stops when this is dropped, or with the test process.
@@ -27,19 +26,8 @@ impl Standin {
     /// # Panics
     /// If it does not start.
     pub fn start() -> Self {
-        let (python, program) = (python(), root().join("tests/standin"));
-        assert!(python.exists(), "{} does not exist: run `make venv`", python.display());
-        let mut process = Command::new(python)
-            .arg(program)
-            .args(["--port", "0", "--exit-with-parent"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("Python starts");
-        let mut line = String::new();
-        let stdout = process.stdout.take().expect("its output is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("it prints text");
-        let address = line.trim_end().strip_prefix("listening on http://");
-        let address = address.expect("the stand-in did not start: its message stands above");
+        let (process, url) = standin_process::start::<&str>("tests/standin", []);
+        let address = url.strip_prefix("http://").expect("it has no TLS");
         Self { address: address.parse().expect("an address"), process }
     }
 
@@ -148,18 +136,5 @@ impl Drop for Standin {
         // The process may have ended already. Then there is nothing to do.
         let _ = self.process.kill();
         let _ = self.process.wait();
-    }
-}
-
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
-
-/// `STEWARD_PYTHON`, or the project's virtual environment.
-#[expect(clippy::disallowed_methods, reason = "the location of Python differs between computers")]
-fn python() -> PathBuf {
-    match std::env::var_os("STEWARD_PYTHON") {
-        Some(path) => path.into(),
-        None => root().join(".venv/bin/python"),
     }
 }

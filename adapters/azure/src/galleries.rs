@@ -52,6 +52,13 @@ impl DefinitionContent {
 }
 
 impl GalleryListing {
+    /// The versions that need what they were created from.
+    pub(crate) fn needing_sources(&self) -> impl Iterator<Item = &ImageVersion> {
+        let definitions = self.galleries.iter().flat_map(|one| &one.definitions);
+        let versions = definitions.flat_map(|one| &one.versions);
+        versions.filter(|one| one.properties.needs_sources())
+    }
+
     /// The definition with this ID.
     pub(crate) fn definition(&self, id: &ArmId) -> Option<&DefinitionContent> {
         let mut all = self.galleries.iter().flat_map(|gallery| &gallery.definitions);

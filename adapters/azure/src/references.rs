@@ -87,9 +87,19 @@ impl ReferenceReader for Azure {
         &self,
         _scope: &ReferenceScope,
     ) -> Result<Vec<SnapshotReference>, CloudError> {
-        let (sources, listed) =
-            futures_util::try_join!(self.launch_sources(), self.disks_and_snapshots())?;
+        let (galleries, sources, listed) = futures_util::try_join!(
+            self.galleries(),
+            self.launch_sources(),
+            self.disks_and_snapshots()
+        )?;
         let mut found = Vec::new();
+        for version in galleries.needing_sources() {
+            let kind = || ReferenceKind::ImageVersion;
+            let sources = version.properties.sources();
+            found.extend(
+                sources.filter_map(|id| snapshot_reference(id, kind(), version.id.as_str())),
+            );
+        }
         for source in sources.all()? {
             for disk in &source.disks {
                 found.extend(snapshot_reference(disk, source.kind.clone(), source.id.as_str()));
@@ -185,10 +195,8 @@ impl Azure {
 
     /// The images that versions need as their source.
     fn sources_of_versions(&self, galleries: &GalleryListing) -> Vec<Reference> {
-        let definitions = galleries.galleries.iter().flat_map(|one| &one.definitions);
-        let versions = definitions.flat_map(|one| &one.versions);
-        let needing = versions.filter(|one| one.properties.needs_sources());
-        needing
+        galleries
+            .needing_sources()
             .flat_map(|version| {
                 let own = version.properties.sources().filter_map(|id| ImageTarget::of(id, None));
                 let shared = version.properties.shared_sources().cloned().map(ImageTarget::Shared);

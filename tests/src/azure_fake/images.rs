@@ -46,7 +46,7 @@ impl ImageReader for AzureFake {
             inner.check_readable(&[])?;
         }
         let mut found = inner.all_images();
-        found.retain(|one| names.iter().any(|name| **name == *one.name));
+        found.retain(|one| names.iter().any(|name| name.eq_ignore_ascii_case(&one.name)));
         Ok(found)
     }
 
@@ -72,7 +72,13 @@ impl PermissionReader for AzureFake {
         match (state.versions.get(image), state.images.contains_key(image)) {
             (Some(stored), _) => Ok(state.permissions(&stored.gallery)),
             (None, true) => Ok(Vec::new()),
-            (None, false) => Err(not_found(VERSION_READ, image.as_str())),
+            (None, false) => match gallery_of(image) {
+                // It is a property of the gallery. The version is not read.
+                Some(gallery) if state.galleries.contains_key(gallery) => {
+                    Ok(state.permissions(gallery))
+                }
+                _ => Err(not_found(GALLERY_READ, image.as_str())),
+            },
         }
     }
 
@@ -99,7 +105,7 @@ impl RecycleBinReader for AzureFake {
         inner.read(GALLERY_READ, &[])?;
         let found = inner.state.soft_deleted.iter().map(|(id, one)| RecycledImage {
             image_id: id.clone(),
-            name: name_of(id),
+            name: (*id.short()).into(),
             entered_at: Some(one.deleted_at),
             leaves_at: Some(one.consumption_ends_at),
         });
@@ -147,8 +153,9 @@ impl FakeSubscription {
             FleetState::Succeeded if version.excluded => ImageState::Disabled,
             FleetState::Succeeded => ImageState::Available,
         };
+        // Without an end of life, it is not documented whether Azure deletes the version.
         let is_blocked =
-            version.block_deletion && version.end_of_life.is_some_and(|at| at > self.clock);
+            version.block_deletion && version.end_of_life.is_none_or(|at| at > self.clock);
         let protected_by = if is_blocked {
             Some("blockDeletionBeforeEndOfLife".to_owned())
         } else if version.state == FleetState::Failed && days.is_some() {
@@ -158,11 +165,11 @@ impl FakeSubscription {
         };
         let short = |id: &str| id.rsplit('/').next().unwrap_or_default().to_owned();
         Image {
-            name: name_of(id),
+            name: name_of(&version.id),
             owner_id: Some(self.state.subscription.clone()),
             created_at: version.published_at,
             state,
-            architecture: Some("x64".into()),
+            architecture: Some("x86_64".into()),
             platform: Some("Linux".into()),
             tags: shown(&version.tags),
             deprecation_time: version.end_of_life,
@@ -195,7 +202,7 @@ impl FakeSubscription {
     fn seen_managed(&self, id: &ImageId, image: &FleetManagedImage) -> Image {
         let protected_by = self.lock_text(id);
         Image {
-            name: name_of(id),
+            name: name_of(&image.id),
             owner_id: Some(self.state.subscription.clone()),
             created_at: image.created_at,
             state: match image.state {
@@ -206,7 +213,7 @@ impl FakeSubscription {
                 FleetState::Failed => ImageState::Error,
                 FleetState::Succeeded => ImageState::Available,
             },
-            architecture: Some("x64".into()),
+            architecture: Some("x86_64".into()),
             platform: Some("Linux".into()),
             tags: shown(&image.tags),
             protected: protected_by.is_some(),
@@ -249,10 +256,19 @@ pub(super) fn shown(tags: &Tags) -> Tags {
     tags
 }
 
-/// `gallery/definition/1.2.3`, or the name of a managed image.
-fn name_of(id: &ImageId) -> std::sync::Arc<str> {
-    match id.definition() {
-        Some(_) => (*id.short()).into(),
-        None => id.as_str().rsplit('/').next().unwrap_or_default().into(),
+/// `Gallery/Definition/1.2.3`, or the name of a managed image, in the spelling of the ID.
+fn name_of(id: &str) -> std::sync::Arc<str> {
+    let parts: Vec<&str> = id.split('/').collect();
+    match parts[..] {
+        [.., gallery, _, definition, _, version] if parts.len() > 9 => {
+            format!("{gallery}/{definition}/{version}").into()
+        }
+        [.., name] => name.into(),
+        [] => id.into(),
     }
+}
+
+/// The canonical ID of the gallery of a version.
+fn gallery_of(image: &ImageId) -> Option<&str> {
+    image.definition().and_then(|definition| Some(definition.rsplit_once("/images/")?.0))
 }

@@ -45,21 +45,14 @@ impl AzureState {
 fn eligible(stored: &StoredVersion, region: &str) -> Eligible {
     let version = &stored.version;
     let here = |target: &&FleetTarget| is_same_region(&target.region, region);
-    let Some(target) = version.targets.iter().find(here) else { return Eligible::No };
-    match version.state {
-        FleetState::Deleting => return Eligible::No,
-        // An update may change each of the following values.
-        FleetState::Creating
-        | FleetState::Updating
-        | FleetState::Migrating
-        | FleetState::Failed => return Eligible::Perhaps,
-        FleetState::Succeeded => {}
+    // During an operation, and after a failed one, each of the following values may be an old one.
+    if version.state != FleetState::Succeeded {
+        return Eligible::Perhaps;
     }
+    let Some(target) = version.targets.iter().find(here) else { return Eligible::No };
     match target.replica {
         _ if version.excluded || target.excluded => Eligible::No,
-        _ if !version.replicas_read => Eligible::Perhaps,
-        Replica::Completed => Eligible::Yes,
-        Replica::Replicating => Eligible::Perhaps,
-        Replica::Failed => Eligible::No,
+        Replica::Completed if version.replicas_read => Eligible::Yes,
+        _ => Eligible::Perhaps,
     }
 }

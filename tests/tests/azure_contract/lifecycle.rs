@@ -14,6 +14,7 @@ use crate::{
     version_id, versions,
 };
 
+const READ: &str = "Microsoft.Compute/galleries/images/versions/read";
 const WRITE: &str = "Microsoft.Compute/galleries/images/versions/write";
 const DELETE: &str = "Microsoft.Compute/galleries/images/versions/delete";
 
@@ -60,7 +61,7 @@ pub async fn a_version_is_excluded_with_its_end_of_life_and_included_again<A: Az
 /// They are the owner's. Nothing would record them if a step changed them.
 pub async fn the_exclusions_of_regions_stay<A: AzureAccount>() {
     let here = FleetTarget { excluded: true, ..FleetTarget::new("West Europe") };
-    let targets = vec![here, FleetTarget::new("northeurope")];
+    let targets = vec![here, FleetTarget::new("North Europe")];
     let version =
         FleetVersion { targets: targets.clone(), ..FleetVersion::new(version_id("1.0.0")) };
     let account = A::with(versions([version])).await;
@@ -110,7 +111,9 @@ pub async fn what_is_gone_accepts_no_steps<A: AzureAccount>() {
         port.disable(&id, at("2026-11-22T12:00:00Z"), FRESH).await.unwrap_err(),
         port.enable(&id).await.unwrap_err(),
     ] {
-        assert_eq!((error.call, error.kind), (WRITE, ErrorKind::NotFound));
+        // An update may read the version first.
+        assert!([READ, WRITE].contains(&error.call), "{error}");
+        assert_eq!(error.kind, ErrorKind::NotFound);
     }
 }
 

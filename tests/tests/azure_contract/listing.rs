@@ -32,11 +32,11 @@ pub async fn a_version_is_listed_with_all_that_is_known_of_it<A: AzureAccount>()
     }]))
     .await;
     let expected = Image {
-        name: "gold/web/1.2.3".into(),
+        name: "Gold/Web/1.2.3".into(),
         owner_id: Some(SUBSCRIPTION.parse().unwrap()),
         created_at: Some("2026-01-02T03:04:05Z".parse().unwrap()),
         state: ImageState::Available,
-        architecture: Some("x64".into()),
+        architecture: Some("x86_64".into()),
         platform: Some("Linux".into()),
         tags: cased(&[("Family", "web")]),
         deprecation_time: Some("2027-01-01T00:00:00Z".parse().unwrap()),
@@ -74,7 +74,7 @@ pub async fn a_managed_image_is_listed_with_all_that_is_known_of_it<A: AzureAcco
     })
     .await;
     let found = find(&account, &managed_id("Base")).await;
-    assert_eq!((&*found.name, found.state), ("base", ImageState::Available));
+    assert_eq!((&*found.name, found.state), ("Base", ImageState::Available));
     assert_eq!(found.source_instance, Some(vm.parse().unwrap()));
     assert_eq!(found.sources, [disk(&source)].into());
     assert_eq!((found.definition, found.deprecation_time), (None, None));
@@ -168,7 +168,7 @@ pub async fn what_locks_a_version_or_a_parent_protects_it<A: AzureAccount>() {
 
 pub async fn blocked_deletions_protect_until_the_end_of_life<A: AzureAccount>() {
     for (end_of_life, protected) in
-        [(None, false), (Some("2026-11-22T13:00:00Z"), true), (Some("2026-11-22T11:00:00Z"), false)]
+        [(None, true), (Some("2026-11-22T13:00:00Z"), true), (Some("2026-11-22T11:00:00Z"), false)]
     {
         let account = A::with(versions([FleetVersion {
             block_deletion: true,
@@ -222,6 +222,8 @@ pub async fn sharing_of_the_gallery_is_sharing_of_its_versions<A: AzureAccount>(
         let managed = image(&managed_id("Base"));
         assert_eq!(account.port().find_launch_permissions(&managed).await.unwrap(), []);
         let gone = image(&version_id("9.0.0"));
+        assert_eq!(account.port().find_launch_permissions(&gone).await.unwrap(), with);
+        let gone = image(&version_id("1.0.0").replace("Gold", "Gone"));
         let error = account.port().find_launch_permissions(&gone).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::NotFound);
     }

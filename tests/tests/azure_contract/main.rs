@@ -1,7 +1,9 @@
 //! The contract of the port on Azure: the behavior of every implementation.
 //!
-//! Each clause is written once, for any [`AzureAccount`], and runs on the in-memory fake. Where Azure
-//! does not document a behavior, no clause requires it: [`AzureHabits`] lists these.
+//! Each clause is written once, for any [`AzureAccount`], and runs twice: on the in-memory fake, and on the
+//! real adapter with the stand-in. A clause that needs what the stand-in does not have runs only on the
+//! fake, and is listed with the reason. Where Azure does not document a behavior, no clause requires it:
+//! [`AzureHabits`] lists these.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -13,9 +15,11 @@ mod tags;
 
 use steward::cloud::{Cloud, Instances};
 use steward::model::{Image, ImageId, SnapshotId};
+use steward_azure::Azure;
 use steward_tests::azure_fake::{
     AzureFake, AzureFleet, AzureHabits, FleetGallery, FleetManagedImage, FleetVersion, SUBSCRIPTION,
 };
+use steward_tests::azure_standin::AzureStandin;
 use steward_tests::switches::Switches;
 
 /// All ports of a subscription.
@@ -29,7 +33,9 @@ trait AzureAccount {
     async fn with(fleet: AzureFleet) -> Self;
 
     /// The implementation under test.
-    fn port(&self) -> &dyn AzurePorts;
+    ///
+    /// Each is another run: what one has read of the subscription, the next one reads again.
+    fn port(&self) -> Box<dyn AzurePorts>;
 
     async fn set(&self, switches: Switches);
 
@@ -52,8 +58,8 @@ impl AzureAccount for InMemoryAzure {
         Self(AzureFake::new(&fleet))
     }
 
-    fn port(&self) -> &dyn AzurePorts {
-        &self.0
+    fn port(&self) -> Box<dyn AzurePorts> {
+        Box::new(self.0.clone())
     }
 
     async fn set(&self, switches: Switches) {
@@ -69,9 +75,40 @@ impl AzureAccount for InMemoryAzure {
     }
 }
 
-/// Expands each clause to a test.
+/// The real adapter, over the stand-in.
+struct OverTheWire {
+    standin: AzureStandin,
+    azure: Azure,
+}
+
+impl AzureAccount for OverTheWire {
+    async fn with(fleet: AzureFleet) -> Self {
+        let mut standin = AzureStandin::of_environment().unwrap();
+        standin.load(fleet).await;
+        let azure = standin.azure().await;
+        Self { standin, azure }
+    }
+
+    fn port(&self) -> Box<dyn AzurePorts> {
+        Box::new(self.azure.for_another_run())
+    }
+
+    async fn set(&self, switches: Switches) {
+        self.standin.set(&switches).await;
+    }
+
+    async fn world(&self) -> AzureFleet {
+        self.standin.world().await
+    }
+
+    async fn pass(&self, minutes: i64) {
+        self.standin.pass(minutes).await;
+    }
+}
+
+/// Expands each clause to two tests, or to one on the fake if it is `fake_only`, with the reason.
 macro_rules! azure_contract {
-    ($($module:ident { $($clause:ident)+ })+) => {
+    ($($module:ident { $($(#[fake_only = $reason:literal])? $clause:ident)+ })+) => {
         mod fake {
             $($(
                 #[tokio::test]
@@ -79,6 +116,28 @@ macro_rules! azure_contract {
                     crate::$module::$clause::<crate::InMemoryAzure>().await;
                 }
             )+)+
+        }
+        mod adapter {
+            $($(
+                azure_contract! { @adapter [$($reason)?] $module $clause }
+            )+)+
+        }
+    };
+    (@adapter [] $module:ident $clause:ident) => {
+        #[tokio::test]
+        async fn $clause() {
+            if steward_tests::azure_standin::AzureStandin::of_environment().is_some() {
+                return crate::$module::$clause::<crate::OverTheWire>().await;
+            }
+            let name = concat!("adapter::", stringify!($clause));
+            steward_tests::azure_standin::run_again(name, env!("CARGO_TARGET_TMPDIR"));
+        }
+    };
+    (@adapter [$reason:literal] $module:ident $clause:ident) => {
+        #[test]
+        #[ignore = $reason]
+        fn $clause() {
+            panic!("runs only on the fake: {}", $reason);
         }
     };
 }
@@ -130,6 +189,7 @@ azure_contract! {
         without_a_certain_latest_version_all_are_meant
         named_subscriptions_are_read_completely
         a_named_subscription_that_cannot_be_read_fails_its_sources
+        #[fake_only = "the stand-in has no Batch pools, and does not delay single resources"]
         the_resource_graph_is_late_and_covers_readable_subscriptions
         a_truncated_resource_graph_is_an_error
         a_shallow_version_refers_to_its_source
