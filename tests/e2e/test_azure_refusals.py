@@ -38,6 +38,7 @@ READS = [
     "Microsoft.Compute/virtualMachineScaleSets/virtualMachines/read",
     "Microsoft.VirtualMachineImages/imageTemplates/read",
     "Microsoft.Authorization/locks/read",
+    "Microsoft.Authorization/permissions/read",
     "Microsoft.Resources/subscriptions/resources/read",
     GRAPH,
 ]
@@ -94,6 +95,31 @@ def test_a_missing_permission_is_named_and_nothing_is_removed(
     subscription.load(**due_world())
     subscription.switch(deny=[permission])
     assert f"missing permission: {permission}" in refused(subscription, rules)
+
+
+@pytest.mark.parametrize(
+    "granted",
+    [
+        [],
+        ["Microsoft.Compute/galleries/*"],
+        ["*/write"],
+        ["Microsoft.Compute/virtualMachines/read"],
+    ],
+)
+def test_a_role_that_does_not_cover_the_subscription_refuses(
+    subscription: Subscription, rules: str, granted: list[str]
+) -> None:
+    subscription.load(**due_world())
+    subscription.switch(granted=granted)
+    assert "not granted in the whole subscription" in refused(subscription, rules)
+
+
+def test_a_role_with_all_reads_is_enough(
+    subscription: Subscription, rules: str
+) -> None:
+    subscription.load(**due_world())
+    subscription.switch(granted=["*/read"])
+    assert with_action(plan(subscription, rules).stdout, "deregister") == web(2, 3, 4)
 
 
 def test_a_policy_subscription_that_cannot_be_read_is_named(
