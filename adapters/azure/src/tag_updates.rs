@@ -121,15 +121,17 @@ mod tests {
 
     /// A version that is updating for its first reads.
     fn server(updating_reads: usize) -> Arc<Server> {
-        let mut reads = 0;
+        let (mut reads, mut tags) = (0, json!({}));
         Server::answering(move |request: &Received| {
             if request.method == "PATCH" {
+                let body: Value = serde_json::from_str(&request.body).unwrap();
+                tags = body["properties"]["tags"].clone();
                 return TestReply::new(200, "{}");
             }
             reads += usize::from(request.method == "GET");
             let state = if reads <= updating_reads { "Updating" } else { "Succeeded" };
             let body = json!({
-                "id": ID, "name": "1.0.0", "location": "westus",
+                "id": ID, "name": "1.0.0", "location": "westus", "tags": tags,
                 "properties": {
                     "provisioningState": state,
                     "publishingProfile": {"targetRegions": [{"name": "West US"}]},
