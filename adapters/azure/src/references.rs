@@ -85,8 +85,12 @@ impl ReferenceReader for Azure {
 
     async fn list_snapshot_references(
         &self,
-        _scope: &ReferenceScope,
+        scope: &ReferenceScope,
     ) -> Result<Vec<SnapshotReference>, CloudError> {
+        if self.accounts() != scope.accounts {
+            self.search_in(&scope.accounts);
+            self.fresh_launch_sources().await?;
+        }
         let (galleries, sources, listed) = futures_util::try_join!(
             self.galleries(),
             self.launch_sources(),

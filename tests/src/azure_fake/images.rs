@@ -163,7 +163,10 @@ impl FakeSubscription {
         } else {
             self.lock_text(id)
         };
-        let short = |id: &str| id.rsplit('/').next().unwrap_or_default().to_owned();
+        // All versions of a definition have its spelling.
+        let first = self.state.versions.values().find(|one| one.definition == *definition);
+        let family = name_of(&first.unwrap_or(stored).version.id);
+        let family = family.rsplit_once('/').map(|(family, _)| family.into());
         Image {
             name: name_of(&version.id),
             owner_id: Some(self.state.subscription.clone()),
@@ -186,7 +189,7 @@ impl FakeSubscription {
                 NamedImage::Disk(disk) => [disk.clone()].into(),
                 _ => Box::default(),
             },
-            definition: Some(format!("{}/{}", short(gallery), short(definition)).into()),
+            definition: family,
             os_state: Some("generalized".into()),
             disks: [ImageDisk { lun: None, size_gib: Some(30) }].into(),
             unconfirmed: !version.replicas_read,

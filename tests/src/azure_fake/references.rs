@@ -139,8 +139,11 @@ impl FakeSubscription {
         for account in std::iter::once(&own).chain(accounts) {
             self.read(action, &[account.as_str()])?;
             if !self.state.may_read(account.as_str()) {
-                let message = format!("not authorized to read subscription {account}");
-                return Err(error::of(action, "AuthorizationFailed", &message));
+                let exists =
+                    self.state.rest.others.iter().any(|one| folded(&one.id) == account.as_str());
+                let code = if exists { "AuthorizationFailed" } else { "SubscriptionNotFound" };
+                let message = format!("subscription {account} cannot be read");
+                return Err(error::of(action, code, &message));
             }
         }
         Ok(())

@@ -60,10 +60,11 @@ impl Instances for AzureFake {
     }
 
     async fn terminate(&self, instance: &InstanceId) -> Result<(), CloudError> {
+        // Azure responds to the deletion of what does not exist with success.
         self.begin().change(VM_DELETE, instance.as_str(), |state, now| {
-            let found = state.virtual_machine_mut(instance, now);
-            let found = found.ok_or_else(|| not_found(VM_DELETE, instance.as_str()))?;
-            found.removed_at = Some(now);
+            if let Some(found) = state.virtual_machine_mut(instance, now) {
+                found.removed_at = Some(now);
+            }
             Ok(())
         })
     }

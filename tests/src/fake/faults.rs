@@ -145,7 +145,9 @@ pub(crate) mod error {
             | "AccessDeniedException"
             | "AuthorizationFailed" => ErrorKind::Denied,
             "RequestLimitExceeded" | "TooManyRequests" => ErrorKind::Throttled,
-            "ExpiredToken" | "ExpiredAuthenticationToken" => ErrorKind::Credentials,
+            "ExpiredToken" | "ExpiredAuthenticationToken" | "SubscriptionNotFound" => {
+                ErrorKind::Credentials
+            }
             "AnotherOperationInProgress" => ErrorKind::Busy,
             "InvalidAMIID.Unavailable" => ErrorKind::NotFound,
             _ if code.ends_with("NotFound") => ErrorKind::NotFound,

@@ -42,7 +42,7 @@ pub async fn a_version_is_listed_with_all_that_is_known_of_it<A: AzureAccount>()
         deprecation_time: Some("2027-01-01T00:00:00Z".parse().unwrap()),
         launch_permissions: Some(Box::default()),
         sources: [disk(&source)].into(),
-        definition: Some("gold/web".into()),
+        definition: Some("Gold/Web".into()),
         os_state: Some("generalized".into()),
         disks: [ImageDisk { lun: None, size_gib: Some(30) }].into(),
         capabilities: Capabilities {
@@ -167,8 +167,9 @@ pub async fn what_locks_a_version_or_a_parent_protects_it<A: AzureAccount>() {
 }
 
 pub async fn blocked_deletions_protect_until_the_end_of_life<A: AzureAccount>() {
+    // The adapter compares with the time of this computer.
     for (end_of_life, protected) in
-        [(None, true), (Some("2026-11-22T13:00:00Z"), true), (Some("2026-11-22T11:00:00Z"), false)]
+        [(None, true), (Some("2100-01-01T00:00:00Z"), true), (Some("2026-01-02T00:00:00Z"), false)]
     {
         let account = A::with(versions([FleetVersion {
             block_deletion: true,

@@ -186,15 +186,20 @@ pub async fn named_subscriptions_are_read_completely<A: AzureAccount>() {
 
 pub async fn a_named_subscription_that_cannot_be_read_fails_its_sources<A: AzureAccount>() {
     let account = A::with(elsewhere()).await;
-    for unreadable in [UNREADABLE, "dddddddd-0000-4000-8000-000000000004"] {
+    // One that exists, and one that does not.
+    let missing = "dddddddd-0000-4000-8000-000000000004";
+    for (unreadable, kind) in [(UNREADABLE, ErrorKind::Denied), (missing, ErrorKind::Credentials)] {
         let answers = account.port().list_references(&scope(&[NAMED, unreadable])).await;
-        for answer in answers.iter().filter(|one| one.source != Source::ResourceGraph) {
+        // The adapter does not read the galleries of other subscriptions.
+        let is_listed =
+            |source: &Source| !matches!(source, Source::ResourceGraph | Source::ImageVersions);
+        for answer in answers.iter().filter(|one| is_listed(&one.source)) {
             let error = answer.found.as_ref().unwrap_err();
-            assert_eq!(error.kind, ErrorKind::Denied, "{}", answer.source);
+            assert_eq!(error.kind, kind, "{}", answer.source);
             assert!(error.message.contains(unreadable), "{error}");
         }
         let listed = account.port().list_snapshot_references(&scope(&[unreadable])).await;
-        assert_eq!(listed.unwrap_err().kind, ErrorKind::Denied);
+        assert_eq!(listed.unwrap_err().kind, kind);
     }
 }
 
@@ -290,5 +295,5 @@ pub async fn virtual_machines_are_listed_by_tag_stopped_and_deleted<A: AzureAcco
     port.terminate(&id).await.unwrap();
     account.settle().await;
     assert_eq!(port.find_instance(&id).await.unwrap(), None);
-    assert_eq!(port.terminate(&id).await.unwrap_err().kind, ErrorKind::NotFound);
+    port.terminate(&id).await.unwrap();
 }
