@@ -76,12 +76,12 @@ impl AzureAccount for InMemoryAzure {
 }
 
 /// The real adapter, over the stand-in.
-struct OverTheWire {
+struct AzureOverTheWire {
     standin: AzureStandin,
     azure: Azure,
 }
 
-impl AzureAccount for OverTheWire {
+impl AzureAccount for AzureOverTheWire {
     async fn with(fleet: AzureFleet) -> Self {
         let mut standin = AzureStandin::of_environment().unwrap();
         standin.load(fleet).await;
@@ -127,7 +127,7 @@ macro_rules! azure_contract {
         #[tokio::test]
         async fn $clause() {
             if steward_tests::azure_standin::AzureStandin::of_environment().is_some() {
-                return crate::$module::$clause::<crate::OverTheWire>().await;
+                return crate::$module::$clause::<crate::AzureOverTheWire>().await;
             }
             let name = concat!("adapter::", stringify!($clause));
             steward_tests::azure_standin::run_again(name, env!("CARGO_TARGET_TMPDIR"));
