@@ -145,9 +145,12 @@ fn usual_fields(
         return fields;
     }
     let id: steward::model::ImageId = image["image_id"].as_str().unwrap().parse().unwrap();
-    fields.push(("name", Value::from(id.short())));
-    let capabilities = match id.short().rsplit_once('/') {
-        Some((definition, _)) => {
+    let short = id.short();
+    let (group, own) = short.rsplit_once('/').unwrap();
+    let is_version = id.definition().is_some();
+    fields.push(("name", Value::from(if is_version { &*short } else { own })));
+    let capabilities = match Some(group).filter(|_| is_version) {
+        Some(definition) => {
             fields.push(("definition", Value::from(definition)));
             serde_json::json!({ "disable": "excludes_from_latest", "recovery": { "days": 14 } })
         }

@@ -21,7 +21,7 @@ use crate::azure::{Azure, busy, unsupported};
 use crate::error::bad_response;
 use crate::images::{arm_id, now};
 use crate::operations::Started;
-use crate::tag_updates::VersionRead;
+use crate::tag_updates::VersionToChange;
 use crate::types::{ImageVersion, ProvisioningState};
 
 /// How old the version may be that an update sends, when the update is sent. What others change in
@@ -123,7 +123,8 @@ impl Azure {
         }
         for _ in 0..MAX_READS {
             let query = VERSIONS.query();
-            let VersionRead { at: read_at, mut body, version } = self.read_to_change(&id).await?;
+            let VersionToChange { at: read_at, mut body, version } =
+                self.read_to_change(&id).await?;
             refuse_if_changing(&id, &version)?;
             refuse_if_blocked(&id, &version, change)?;
             if has_values(&version, change) {

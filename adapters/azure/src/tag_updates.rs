@@ -61,7 +61,7 @@ impl Azure {
 
     /// Reads a version in order to change it. If this run has tagged it, waits until it is no longer
     /// updated and shows the tags: an update sends the tags that were read, and would remove others.
-    pub(crate) async fn read_to_change(&self, id: &ArmId) -> Result<VersionRead, CloudError> {
+    pub(crate) async fn read_to_change(&self, id: &ArmId) -> Result<VersionToChange, CloudError> {
         loop {
             let at = self.client.inner.time.now();
             let body: Map<String, Value> =
@@ -71,7 +71,7 @@ impl Azure {
             let is_updating = version.properties.provisioning_state == ProvisioningState::Updating;
             let lacks_tags = self.lacks_own_tags(id, &version);
             if !is_updating && !lacks_tags {
-                return Ok(VersionRead { at, body, version });
+                return Ok(VersionToChange { at, body, version });
             }
             match self.since_tagged(id.as_str(), None) {
                 Some(_) => self.client.inner.time.sleep(READ_EVERY).await,
@@ -79,7 +79,7 @@ impl Azure {
                     let message = format!("`{id}` does not show the tags that were just written");
                     return Err(busy(VERSIONS.read, message));
                 }
-                None => return Ok(VersionRead { at, body, version }),
+                None => return Ok(VersionToChange { at, body, version }),
             }
         }
     }
@@ -98,7 +98,7 @@ impl Azure {
 }
 
 /// A version that was read in order to change it.
-pub(crate) struct VersionRead {
+pub(crate) struct VersionToChange {
     /// When the read began, by the client's clock.
     pub(crate) at: Duration,
     pub(crate) body: Map<String, Value>,

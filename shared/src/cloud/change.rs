@@ -49,8 +49,6 @@ pub trait TagWriter: Send + Sync {
 ///
 /// A provider may carry out a change after the call returned, and refuse other changes to the image
 /// until then with [`ErrorKind::Busy`](super::ErrorKind::Busy). A later run continues.
-///
-/// [`Disabling`]: crate::model::Disabling
 #[async_trait]
 pub trait ImageWriter: Send + Sync {
     /// Deprecates `image` at `at`, or immediately if `at` is in the past.
@@ -61,7 +59,7 @@ pub trait ImageWriter: Send + Sync {
 
     /// Disables `image` if its check is still recent when the call is about to be sent. Nobody can
     /// launch a disabled AMI, and **its launch permissions are lost permanently**; see
-    /// [`Disabling`] for other images. If disabling sets the deprecation time, it is set to `at`.
+    /// [`Disabling`](crate::model::Disabling) for other images. If disabling sets the deprecation time, it is set to `at`.
     /// Succeeds if the image is already disabled. Returns `None` and sends nothing if the check has
     /// expired.
     async fn disable(

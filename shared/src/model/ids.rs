@@ -153,7 +153,7 @@ macro_rules! provider_of_id {
             }
 
             /// The ID as it is shown to people: an EC2 ID as it is, and for Azure the names that
-            /// identify the resource in its subscription; see [`arm_id::short`].
+            /// identify the resource in its subscription.
             pub fn short(&self) -> Cow<'_, str> {
                 match self.provider() {
                     Provider::Aws => self.as_str().into(),

@@ -141,12 +141,14 @@ impl FakeSubscription {
             FleetState::Creating => ImageState::Pending,
             FleetState::Updating | FleetState::Migrating => ImageState::Transient,
             FleetState::Deleting => ImageState::Deregistered,
+            // Only a version that failed everywhere was never usable.
             FleetState::Failed
-                if version.targets.iter().any(|one| one.replica == Replica::Completed) =>
+                if !version.targets.is_empty()
+                    && version.targets.iter().all(|one| one.replica == Replica::Failed) =>
             {
-                ImageState::Error
+                ImageState::Failed
             }
-            FleetState::Failed => ImageState::Failed,
+            FleetState::Failed => ImageState::Error,
             FleetState::Succeeded if version.replicas_read && !is_replicated => {
                 ImageState::Transient
             }

@@ -186,7 +186,10 @@ pub async fn a_failed_version_is_protected_by_the_soft_delete<A: AzureAccount>()
     for days in [Some(7), None] {
         let version = FleetVersion {
             state: FleetState::Failed,
-            targets: Vec::new(),
+            targets: vec![FleetTarget {
+                replica: Replica::Failed,
+                ..FleetTarget::new("West Europe")
+            }],
             ..FleetVersion::new(version_id("1.0.0"))
         };
         let fleet = AzureFleet { galleries: vec![gallery(days)], ..versions([version]) };

