@@ -421,7 +421,7 @@ fn an_attacker_gets_nothing_removed_and_nothing_sooner() {
         (a_fleet(VERSIONS).prop_map(as_first_seen), some_policy(), forgeries)
     };
     let excuses = Excuses::default();
-    check_all("attacker", 300, cases, |(fleet, mut account, forgeries)| {
+    check_all("attacker", 30, cases, |(fleet, mut account, forgeries)| {
         // A limit defers other images if some are expired sooner.
         account.lift_caps();
         let honest = live(&fleet, &account, &Vec::new());

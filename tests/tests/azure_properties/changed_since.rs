@@ -109,7 +109,7 @@ impl ChangedSince {
 #[test]
 fn what_changed_since_the_plan_stops_a_step() {
     let cases = || (a_fleet(VERSIONS), some_policy(), some_changes(), 0..DAYS.len());
-    check_all("changed since", 800, cases, |(fleet, account, since, on)| {
+    check_all("changed since", 80, cases, |(fleet, account, since, on)| {
         let (fake, policy) = (AzureFake::new(&fleet), account.policy());
         for days in DAYS.iter().take(on) {
             run_day(&fake, &policy, day(*days));

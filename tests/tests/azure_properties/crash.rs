@@ -245,7 +245,7 @@ fn worlds() -> impl Strategy<Value = (AzureFleet, AzurePolicy, UsedFrom, usize)>
 
 #[test]
 fn after_a_crash_anywhere_later_runs_end_where_an_uncrashed_run_ends() {
-    check_all("crash", 150, worlds, |(fleet, policy, used, skipped)| {
+    check_all("crash", 15, worlds, |(fleet, policy, used, skipped)| {
         check(&fleet, &policy, &used, skipped)
     });
     println!("stopped {} times", STOPPED.load(Ordering::Relaxed));

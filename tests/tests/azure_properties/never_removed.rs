@@ -86,7 +86,7 @@ fn each_day(
 #[test]
 fn what_is_in_use_is_neither_removed_nor_excluded() {
     let steps = Steps::default();
-    check_all("in use", 600, cases, |(fleet, policy)| {
+    check_all("in use", 60, cases, |(fleet, policy)| {
         each_day(&fleet, &policy, &steps, |changes, at| {
             let used = in_use(&changes.before, &policy.named(), at);
             let (removed, excluded) = (changes.removed(), changes.excluded());
@@ -173,7 +173,7 @@ pub fn protection(
 #[test]
 fn what_is_protected_is_neither_removed_nor_excluded() {
     let steps = Steps::default();
-    check_all("protected", 600, cases, |(fleet, policy)| {
+    check_all("protected", 60, cases, |(fleet, policy)| {
         each_day(&fleet, &policy, &steps, |changes, at| {
             let excluded = changes.excluded();
             let excluded = excluded.iter().map(ImageId::as_str);
@@ -196,7 +196,7 @@ pub fn recoverable_days(fleet: &AzureFleet, id: &str) -> Option<u32> {
 #[test]
 fn what_is_removed_can_be_recovered_as_the_policy_requires() {
     let steps = Steps::default();
-    check_all("recoverable", 600, cases, |(mut fleet, policy)| {
+    check_all("recoverable", 60, cases, |(mut fleet, policy)| {
         fleet.habits.tags_survive = true;
         // The owner's dates. A step had set the date of an image with a tag for it.
         let owners = |one: &FleetVersion| {
@@ -282,7 +282,7 @@ fn forward(changes: &DayChanges) -> BTreeSet<String> {
 #[test]
 fn a_named_subscription_that_cannot_be_read_refuses_removals() {
     let steps = Steps::default();
-    check_all("unreadable subscription", 300, cases, |(fleet, policy)| {
+    check_all("unreadable subscription", 30, cases, |(fleet, policy)| {
         let policy = policy.and_names(UNREADABLE);
         each_day(&fleet, &policy, &steps, |changes, _| {
             prop_assert_eq!(forward(changes), BTreeSet::new());
@@ -306,7 +306,7 @@ fn a_denied_source_refuses_removals() {
         "Microsoft.ResourceGraph/resources/read",
     ];
     let cases = || (cases(), prop::sample::select(&ACTIONS[..]));
-    check_all("denied source", 400, cases, |((fleet, policy), action)| {
+    check_all("denied source", 40, cases, |((fleet, policy), action)| {
         let (fake, parsed) = (AzureFake::new(&fleet), policy.policy());
         fake.set(Switches::deny(&[action]));
         for days in DAYS {
@@ -345,7 +345,7 @@ fn confirmed(fleet: &AzureFleet, policy: &AzurePolicy) -> BTreeMap<String, BTree
 #[test]
 fn the_floor_holds_among_confirmed_images() {
     let steps = Steps::default();
-    check_all("floor", 600, cases, |(mut fleet, policy)| {
+    check_all("floor", 60, cases, |(mut fleet, policy)| {
         // Operations end before the next run, so that every image has its final state.
         fleet.habits.update_minutes = 0;
         fleet.habits.delete_minutes = 0;
@@ -370,7 +370,7 @@ fn the_floor_holds_among_confirmed_images() {
 
 #[test]
 fn plan_and_fleet_agree_on_the_images() {
-    check_all("one decision", 300, cases, |(fleet, policy)| {
+    check_all("one decision", 30, cases, |(fleet, policy)| {
         let (fake, parsed) = (AzureFake::new(&fleet), policy.policy());
         let plan = super::days::with_azure_job(&fake, &parsed, day(0), async |job| {
             job.plan_images().await.0
