@@ -109,7 +109,12 @@ fn undated(tags: &Tags) -> Tags {
         };
         (key, value)
     };
-    tags.iter().map(undated).collect()
+    // A sweep writes the origin of a version in the first run that finds it without an operation, and a
+    // stopped run changes which one that is. No decision depends on these tags.
+    let is_origin = |key: &str| {
+        [":source-image", ":source-instance", ":created-by"].iter().any(|end| key.ends_with(end))
+    };
+    tags.iter().map(undated).filter(|(key, _)| !is_origin(key)).collect()
 }
 
 /// The number of runs that were stopped.
