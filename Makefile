@@ -241,9 +241,11 @@ soak: ## Run `make crash` for 20,000 new cases, and try every change to every re
 	STEWARD_CASES=20000 $(MAKE) crash
 	cargo test $(WORKSPACE) --test mutations -- --ignored
 
-attacker: | prerequisites ## Forge tags, templates, events and copies in 3,000 random accounts and subscriptions; STEWARD_SEED for other accounts
+attacker: | prerequisites ## Forge tags, templates, events and copies in 3,000 random accounts and 300 subscriptions; STEWARD_SEED for others
 	STEWARD_CASES=$${STEWARD_CASES:-3000} STEWARD_SEED=$${STEWARD_SEED:-30000} cargo test -p steward-tests --no-default-features $(LOCKED) \
-	  --profile fast --test properties --test azure_properties -- attacker:: copies:: --nocapture
+	  --profile fast --test properties -- attacker:: copies:: --nocapture
+	STEWARD_CASES=$${STEWARD_AZURE_CASES:-300} STEWARD_SEED=$${STEWARD_SEED:-30000} cargo test -p steward-tests --no-default-features $(LOCKED) \
+	  --profile fast --test azure_properties -- attacker:: --nocapture
 
 reliability: $(TESTS) ## Inject every fault into every HTTP call (15 minutes)
 	cargo build $(WORKSPACE)
